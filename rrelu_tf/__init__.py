@@ -1,0 +1,44 @@
+"""Train with rotated activations, strip dead channels, prove it, serve it.
+
+The public names are loaded when they are first used, so that a command line
+answers before TensorFlow is there.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "kept": "rrelu_tf.strip",
+    "mask": "rrelu_tf.pruning",
+    "profile": "rrelu_tf.analysis",
+    "score": "rrelu_tf.scoring",
+    "select": "rrelu_tf.pruning",
+    "verify": "rrelu_tf.strip",
+}
+_ROOMS = (
+    "analysis",
+    "commands",
+    "data",
+    "errors",
+    "export",
+    "initializers",
+    "layers",
+    "models",
+    "pruning",
+    "scoring",
+    "strip",
+    "training",
+)
+
+
+def __getattr__(name):
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    if name in _ROOMS:
+        return importlib.import_module(f"rrelu_tf.{name}")
+    raise AttributeError(f"module 'rrelu_tf' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*globals(), *_HOMES, *_ROOMS])

@@ -1,0 +1,76 @@
+"""Picks, drops and re-orders channels; puts zero channels in."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from rrelu_tf.errors import UserError
+
+
+@keras.saving.register_keras_serializable(package="rrelu_tf")
+class ChannelGather(keras.layers.Layer):
+    """Output channel `i` is input channel `indices[i]`, or 0 where that is -1.
+
+    Channels are the last axis. `rrelu_tf.strip` puts this layer where a reader
+    wants other channels than its producer kept; the parameter-free shortcut of
+    the CIFAR ResNets (option A) is one, too.
+
+    Args:
+        indices: non-empty list of ints, each -1 or more.
+        **kwargs: `name`, `dtype`, as for every Keras layer.
+
+    Input shape:
+        `(batch, ..., channels)` with `channels > max(indices)`.
+
+    Output shape:
+        `(batch, ..., len(indices))`.
+    """
+
+    def __init__(self, indices, **kwargs):
+        super().__init__(**kwargs)
+        self.indices = [int(i) for i in indices]
+        if not self.indices or min(self.indices) < -1:
+            raise UserError(
+                "ChannelGather needs at least one index, each -1 or more. "
+                f"Received: indices={self.indices}"
+            )
+        self.supports_masking = True
+
+    def build(self, input_shape):
+        """Checks the indices against the input's channels."""
+        if max(self.indices) >= input_shape[-1]:
+            raise UserError(
+                "ChannelGather's indices must lie below the input's "
+                f"{input_shape[-1]} channels. "
+                f"Received: max(indices)={max(self.indices)}"
+            )
+
+    def call(self, inputs):
+        """The chosen channels of `inputs`."""
+        indices = np.array(self.indices)
+        real = np.flatnonzero(indices >= 0)
+        if not real.size:
+            return ops.zeros_like(ops.take(inputs, indices * 0, axis=-1))
+        first, last = real[0], real[-1]
+        inner = indices[first : last + 1]
+        # A run of neighbours is a slice: several times cheaper, and so is its
+        # gradient, than a gather.
+        if np.array_equal(inner, np.arange(inner[0], inner[0] + len(inner))):
+            outputs = inputs[..., inner[0] : inner[0] + len(inner)]
+        else:
+            outputs = ops.take(inputs, np.maximum(inner, 0), axis=-1)
+            if (inner < 0).any():
+                outputs = outputs * ops.cast(inner >= 0, outputs.dtype)
+        before, after = int(first), len(indices) - 1 - int(last)
+        if before or after:
+            pads = [(0, 0)] * (len(inputs.shape) - 1) + [(before, after)]
+            outputs = ops.pad(outputs, pads)
+        return outputs
+
+    def compute_output_shape(self, input_shape):
+        """The input's shape, with `len(indices)` channels."""
+        return (*input_shape[:-1], len(self.indices))
+
+    def get_config(self):
+        """The constructor's arguments, ready for JSON."""
+        return {**super().get_config(), "indices": self.indices}

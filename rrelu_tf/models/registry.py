@@ -1,0 +1,94 @@
+"""Architectures by name."""
+
+import difflib
+import re
+
+from rrelu_tf.errors import UserError
+
+# name pattern -> (builder, names that stand for the family in a list)
+_FAMILIES = {}
+
+
+def register(pattern, names):
+    """Makes `build(*groups, **options)` the builder of names like `pattern`.
+
+    Args:
+        pattern: regular expression of a whole architecture name; its groups,
+            as ints, are the builder's positional arguments.
+        names: the members that `names()` lists.
+
+    Returns:
+        A decorator of functions `(*ints, num_classes, input_shape, activation,
+        name, **options) -> keras.Model`.
+    """
+
+    def decorate(build):
+        _FAMILIES[re.compile(pattern)] = (build, tuple(names))
+        return build
+
+    return decorate
+
+
+def names():
+    """The architectures' names, sorted; `wrn_<depth>_<width>` is open-ended."""
+    return sorted(name for _, members in _FAMILIES.values() for name in members)
+
+
+def create(
+    name,
+    *,
+    num_classes,
+    input_shape=(32, 32, 3),
+    activation="relu",
+    **options,
+):
+    """A new, randomly initialised model.
+
+    Args:
+        name: one of `names()`, or any `wrn_<depth>_<width>`.
+        num_classes: width of the logits, 1 or more.
+        input_shape: `(height, width, channels)` of the normalised input.
+        activation: "relu", "gelu", "silu", or "rrelu", "rgelu", "rsilu" for
+            the rotated ones.
+        **options: `slope_regularizer`, `slope_initializer` (of the rotated
+            activations), `sync_batch_norm` (statistics over all replicas).
+
+    Returns:
+        A functional `keras.Model` from images to logits
+        `(batch, num_classes)`, of stock Keras layers besides those of
+        `rrelu_tf.layers`.
+
+    Raises:
+        UserError: an unknown name, activation or option, or a shape that the
+            architecture cannot take.
+    """
+    if not isinstance(num_classes, int) or num_classes < 1:
+        raise UserError(
+            "num_classes must be a whole number of at least 1. "
+            f"Received: num_classes={num_classes}"
+        )
+    input_shape = tuple(input_shape)
+    if len(input_shape) != 3 or not all(
+        isinstance(size, int) and size > 0 for size in input_shape
+    ):
+        raise UserError(
+            "input_shape must be (height, width, channels), all at least 1. "
+            f"Received: input_shape={input_shape}"
+        )
+    for pattern, (build, _) in _FAMILIES.items():
+        match = pattern.fullmatch(name)
+        if match:
+            return build(
+                *(int(group) for group in match.groups()),
+                num_classes=num_classes,
+                input_shape=input_shape,
+                activation=activation,
+                name=name,
+                **options,
+            )
+    near = difflib.get_close_matches(name, names(), n=3, cutoff=0.4)
+    meant = f"Did you mean {' or '.join(near)}? " if near else ""
+    raise UserError(
+        f"Unknown architecture. {meant}Known: {', '.join(names())}, and any "
+        f"wrn_<depth>_<width>. Received: name={name}"
+    )

@@ -1,0 +1,4 @@
+"""Deciding which channels go, and writing zeros there."""
+
+from rrelu_tf.pruning.masking import mask
+from rrelu_tf.pruning.selection import select

@@ -1,0 +1,34 @@
+"""Scores by name."""
+
+from rrelu_tf.errors import UserError
+from rrelu_tf.scoring.slope import slope
+
+_METHODS = {"slope": slope}
+
+
+def score(model, method):
+    """How important each channel is, by one method.
+
+    Args:
+        model: a functional `keras.Model`.
+        method: "slope": |slope| of each rotated activation.
+
+    Returns:
+        dict in the order of `model.layers`: layer name -> float array
+        (channels,); higher is more important.
+
+    Raises:
+        UserError: an unknown method, or a model without anything to score.
+    """
+    if method not in _METHODS:
+        raise UserError(
+            f"method must be one of {', '.join(_METHODS)}. "
+            f"Received: method={method}"
+        )
+    scores = _METHODS[method](model)
+    if not scores:
+        raise UserError(
+            f"No layer of the model has a {method} score. "
+            f"Received: model={model.name}"
+        )
+    return scores

@@ -1,0 +1,26 @@
+"""The slope score: how much a rotated activation lets through."""
+
+import keras
+import numpy as np
+
+from rrelu_tf.layers import Rotated
+from rrelu_tf.strip.graph import trace
+
+
+def slope(model):
+    """|slope| per channel of each rotated activation.
+
+    Source: Nayak & Kalyani (TMLR 2024) and their code, which silences a
+    channel where |slope| <= zeta.
+
+    Args:
+        model: a functional `keras.Model`.
+
+    Returns:
+        dict: layer name -> float array (channels,).
+    """
+    return {
+        node.key: np.abs(keras.ops.convert_to_numpy(node.layer.slope))
+        for node in trace(model).nodes
+        if isinstance(node.layer, Rotated)
+    }

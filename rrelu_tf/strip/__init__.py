@@ -1,0 +1,19 @@
+"""Dead-channel elimination: `rrelu_tf.strip(model)`.
+
+The package is its own main function: `rrelu_tf.strip(model)` is
+`rrelu_tf.strip.rebuild.strip(model)`.
+"""
+
+import sys
+import types
+
+from rrelu_tf.strip.rebuild import strip
+from rrelu_tf.strip.stripped import kept
+from rrelu_tf.strip.verify import Equivalence, NotEquivalent, verify
+
+
+class _CallablePackage(types.ModuleType):
+    __call__ = staticmethod(strip)
+
+
+sys.modules[__name__].__class__ = _CallablePackage

@@ -1,0 +1,81 @@
+"""Which channels are zero, which are needed, and so which stay."""
+
+import dataclasses
+
+import numpy as np
+
+from rrelu_tf.strip.rules import Call, rule_of
+
+
+@dataclasses.dataclass(frozen=True)
+class Liveness:
+    """What a graph's tensors need to hold.
+
+    Attributes:
+        zero: per tensor, bool (channels,): exactly 0 for every model input.
+        alive: per tensor, bool (channels,): to be computed; at least one in
+            every tensor that is read, all in the model's inputs and outputs.
+        read: per tensor, bool: whether anything reads it at all.
+    """
+
+    zero: list
+    alive: list
+    read: list
+
+
+def analyse(graph):
+    """Dead-channel analysis: zeros forwards, then needs backwards.
+
+    Args:
+        graph: a `strip.graph.Graph`.
+
+    Returns:
+        Its `Liveness`.
+    """
+    zero = _zeros(graph)
+    needed = [np.zeros_like(channels) for channels in zero]
+    read = [False] * len(zero)
+    fixed = {*graph.inputs, *graph.outputs}
+    for tensor in fixed:
+        needed[tensor][:] = True
+        read[tensor] = True
+    alive = [None] * len(zero)
+
+    def settle(tensor):
+        """No reader is left to come: needed and not zero, or one channel."""
+        live = needed[tensor] & ~zero[tensor]
+        if tensor in fixed:
+            live[:] = True
+        elif not live.any():
+            live[0] = True
+        alive[tensor] = live
+        return live
+
+    for node in reversed(graph.nodes):
+        if not any(read[tensor] for tensor in node.outputs):
+            continue
+        outputs = [settle(tensor) for tensor in node.outputs]
+        inputs = [zero[tensor] for tensor in node.inputs]
+        call = Call(graph, node, inputs, alive=outputs)
+        for tensor, need in zip(
+            node.inputs, rule_of(call).needed(call), strict=True
+        ):
+            if need is not None:
+                read[tensor] = True
+                needed[tensor] |= need
+    for tensor in graph.inputs:
+        settle(tensor)
+    return Liveness(zero, alive, read)
+
+
+def _zeros(graph):
+    zero = [None] * len(graph.tensors)
+    for tensor in graph.inputs:
+        zero[tensor] = np.zeros(graph.channels(tensor), bool)
+    for node in graph.nodes:
+        call = Call(graph, node, [zero[tensor] for tensor in node.inputs])
+        for tensor, channels in zip(
+            node.outputs, rule_of(call).zero(call), strict=True
+        ):
+            zero[tensor] = channels
+    return zero

@@ -1,0 +1,85 @@
+"""Layers that keep channels apart: scales, norms, pools, pads."""
+
+import keras
+import numpy as np
+from keras import layers
+
+from rrelu_tf.layers import RGELU, BatchNormalization, RReLU, RSiLU
+from rrelu_tf.strip.rules.base import ChannelWise
+from rrelu_tf.strip.rules.table import rule
+
+
+@rule(
+    layers.AveragePooling1D,
+    layers.AveragePooling2D,
+    layers.AveragePooling3D,
+    layers.MaxPooling1D,
+    layers.MaxPooling2D,
+    layers.MaxPooling3D,
+    layers.GlobalAveragePooling1D,
+    layers.GlobalAveragePooling2D,
+    layers.GlobalAveragePooling3D,
+    layers.GlobalMaxPooling1D,
+    layers.GlobalMaxPooling2D,
+    layers.GlobalMaxPooling3D,
+    layers.ZeroPadding1D,
+    layers.ZeroPadding2D,
+    layers.ZeroPadding3D,
+    layers.Dropout,
+    layers.SpatialDropout1D,
+    layers.SpatialDropout2D,
+    layers.SpatialDropout3D,
+)
+class Spatial(ChannelWise):
+    """Pools, zero padding, dropout: nothing per channel, 0 stays 0."""
+
+
+@rule(RReLU, RGELU, RSiLU)
+class RotatedActivation(ChannelWise):
+    """`slope * f(x)` with f(0) = 0: a slope of 0 is a dead channel."""
+
+    def dead(self, layer):
+        """Slopes that are 0."""
+        return _value(layer.slope) == 0
+
+    def weights(self, layer, kept):
+        """The kept slopes."""
+        return {"slope": _value(layer.slope)[kept]}
+
+
+@rule(keras.layers.BatchNormalization, BatchNormalization)
+class BatchNorm(ChannelWise):
+    """Batch normalisation over the last axis, without renormalisation."""
+
+    _NAMES = ("gamma", "beta", "moving_mean", "moving_variance")
+
+    def covers(self, call):
+        """The last axis, and no renormalisation."""
+        last = call.layer.axis in (-1, len(call.shape_in()) - 1)
+        return last and not call.layer.renorm
+
+    def dead(self, layer):
+        """gamma and beta 0."""
+        if not layer.scale:
+            return False
+        gamma = _value(layer.gamma) == 0
+        return gamma & (_value(layer.beta) == 0) if layer.center else gamma
+
+    def silent(self, layer):
+        """beta - gamma * mean / std 0: what is left of a 0."""
+        still = _value(layer.moving_mean) == 0
+        if layer.scale:
+            still = still | (_value(layer.gamma) == 0)
+        return still & (_value(layer.beta) == 0) if layer.center else still
+
+    def weights(self, layer, kept):
+        """Scale, offset and statistics of the kept channels."""
+        return {
+            name: _value(getattr(layer, name))[kept]
+            for name in self._NAMES
+            if getattr(layer, name) is not None
+        }
+
+
+def _value(variable):
+    return np.asarray(keras.ops.convert_to_numpy(variable))

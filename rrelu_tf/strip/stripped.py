@@ -1,0 +1,54 @@
+"""A model that remembers which of its source's channels it kept."""
+
+import keras
+import numpy as np
+
+from rrelu_tf.errors import UserError
+
+
+@keras.saving.register_keras_serializable(package="rrelu_tf")
+class Stripped(keras.Model):
+    """A functional model, as `rrelu_tf.strip` returns it.
+
+    It is an ordinary functional `keras.Model` that saves one thing more.
+
+    Attributes:
+        kept: layer name -> list of ints, the channels of the layer's output
+            in the source model that this model computes.
+    """
+
+    kept = None
+
+    def get_config(self):
+        """The functional model's configuration, and `kept`."""
+        return {**super().get_config(), "kept": self.kept}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """The model that `get_config` describes."""
+        config = dict(config)
+        kept = config.pop("kept")
+        model = super().from_config(config, custom_objects=custom_objects)
+        model.kept = kept
+        return model
+
+
+def kept(model):
+    """Which channels of the source a stripped model kept.
+
+    Args:
+        model: what `rrelu_tf.strip` returned, or such a model, loaded.
+
+    Returns:
+        dict: layer name -> int array (kept,), the indices of the source
+        layer's output channels; layers that are gone have no entry.
+
+    Raises:
+        UserError: a model that `strip` did not make.
+    """
+    if not isinstance(model, Stripped) or model.kept is None:
+        raise UserError(
+            "Only a model that rrelu_tf.strip returned knows what it kept. "
+            f"Received: model={type(model).__name__}"
+        )
+    return {key: np.array(indices) for key, indices in model.kept.items()}
