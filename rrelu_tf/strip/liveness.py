@@ -16,11 +16,13 @@ class Liveness:
         alive: per tensor, bool (channels,): to be computed; at least one in
             every tensor that is read, all in the model's inputs and outputs.
         read: per tensor, bool: whether anything reads it at all.
+        connected: whether any output depends on any input.
     """
 
     zero: list
     alive: list
     read: list
+    connected: bool
 
 
 def analyse(graph):
@@ -36,7 +38,7 @@ def analyse(graph):
     needed = [np.zeros_like(channels) for channels in zero]
     read = [False] * len(zero)
     fixed = {*graph.inputs, *graph.outputs}
-    for tensor in fixed:
+    for tensor in graph.outputs:
         needed[tensor][:] = True
         read[tensor] = True
     alive = [None] * len(zero)
@@ -63,9 +65,11 @@ def analyse(graph):
             if need is not None:
                 read[tensor] = True
                 needed[tensor] |= need
+    connected = any(needed[tensor].any() for tensor in graph.inputs)
     for tensor in graph.inputs:
+        read[tensor] = True
         settle(tensor)
-    return Liveness(zero, alive, read)
+    return Liveness(zero, alive, read, connected)
 
 
 def _zeros(graph):

@@ -59,7 +59,8 @@ class Activation(ChannelWise):
 
     def covers(self, call):
         """Not softmax, nor a function of unknown making."""
-        return is_elementwise(call.layer.activation)
+        elementwise = is_elementwise(call.layer.activation)
+        return elementwise and super().covers(call)
 
     def silent(self, layer):
         """f(0) = 0."""

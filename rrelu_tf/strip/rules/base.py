@@ -41,6 +41,11 @@ class Call:
         """Shape of output `i` in the source model."""
         return self.graph.tensors[self.node.outputs[i]].shape
 
+    def same_dtypes(self):
+        """Whether all inputs have the dtype of the one output."""
+        tensors = [*self.node.inputs, *self.node.outputs]
+        return len({self.graph.tensors[t].dtype for t in tensors}) == 1
+
     def kept_out(self):
         """The channels of the one output that stay, as ints (kept,)."""
         return np.flatnonzero(self.alive[0])
@@ -105,6 +110,10 @@ class Rule:
 
 class ChannelWise(Rule):
     """One input, one output; each channel depends on its own input alone."""
+
+    def covers(self, call):
+        """Not with a second input, such as a mask of time steps."""
+        return len(call.node.inputs) == 1
 
     def dead(self, layer):
         """Whether output channels are 0 for any input; bool or (channels,)."""

@@ -25,13 +25,21 @@ from rrelu_tf.strip.rules.table import rule
     layers.ZeroPadding1D,
     layers.ZeroPadding2D,
     layers.ZeroPadding3D,
-    layers.Dropout,
     layers.SpatialDropout1D,
     layers.SpatialDropout2D,
     layers.SpatialDropout3D,
 )
 class Spatial(ChannelWise):
     """Pools, zero padding, dropout: nothing per channel, 0 stays 0."""
+
+
+@rule(layers.Dropout)
+class Dropout(Spatial):
+    """Dropout, unless its noise has a shape: that may count the channels."""
+
+    def covers(self, call):
+        """No noise shape."""
+        return call.layer.noise_shape is None and super().covers(call)
 
 
 @rule(RReLU, RGELU, RSiLU)
@@ -56,7 +64,7 @@ class BatchNorm(ChannelWise):
     def covers(self, call):
         """The last axis, and no renormalisation."""
         last = call.layer.axis in (-1, len(call.shape_in()) - 1)
-        return last and not call.layer.renorm
+        return last and not call.layer.renorm and super().covers(call)
 
     def dead(self, layer):
         """gamma and beta 0."""

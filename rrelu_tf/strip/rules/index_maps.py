@@ -47,12 +47,13 @@ class Gather(Rule):
         """New labels on the input's channels; a reader gathers from there.
 
         So a chain of gathers becomes one. A channel with two live outputs
-        cannot carry both labels: then the gather stays.
+        cannot carry both labels: then the gather stays, as does one that
+        changes the dtype.
         """
         have, kept = call.have[0], call.kept_out()
         indices = positions(np.array(call.layer.indices)[kept], have)
         real = indices[indices >= 0]
-        if len(set(real.tolist())) < len(real):
+        if len(set(real.tolist())) < len(real) or not call.same_dtypes():
             layer = clone(call.layer, indices=indices.tolist())
             return Twin(layer, [have], [kept])
         labels = np.full(len(have), -1)

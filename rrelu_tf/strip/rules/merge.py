@@ -12,7 +12,8 @@ from rrelu_tf.strip.rules.table import rule
 class Add(Rule):
     """A sum: zero where all inputs are; an input of zeros is not read.
 
-    A single input that is left passes on as it is: the Add is gone.
+    A single input that is left passes on as it is: the Add is gone. Where the
+    Add changes the dtype, all inputs are read, for it to stay.
     """
 
     def covers(self, call):
@@ -27,6 +28,8 @@ class Add(Rule):
     def needed(self, call):
         """The same channels of every input, but for inputs without any."""
         read = [(call.alive[0] & ~zero).any() for zero in call.zero]
+        if not call.same_dtypes():
+            return [call.alive[0]] * len(read)
         if not any(read):  # only its shape is wanted
             read[0] = True
         return [call.alive[0] if is_read else None for is_read in read]

@@ -1,0 +1,111 @@
+"""Chooses zeta, strips the dead channels of a run, verifies, reports.
+
+    bin/prune --run=runs/digits-resnet20-rrelu-seed0
+
+writes `<run>/pruned/`: the small model, the manifest of what it kept, the
+report and plots. A model that is not equal to the masked one is never
+written. Exit codes: 0 done; 2 a mistake in what was given.
+"""
+
+import pathlib
+
+from absl import flags
+
+from rrelu_tf.commands import entry, quiet
+from rrelu_tf.errors import UserError
+
+FLAGS = flags.FlagValues()
+
+flags.DEFINE_string(
+    "run", None, "Run folder of bin/train.", flag_values=FLAGS
+)
+flags.DEFINE_string(
+    "zeta",
+    "auto",
+    "Slopes of at most this size go; auto: the largest that validation data "
+    "allow.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_float(
+    "tolerance",
+    0.1,
+    "With --zeta=auto, validation accuracy that may be lost, in points.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_enum(
+    "which",
+    "best",
+    ["best", "last"],
+    "The run's checkpoint: best on validation, or the last.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
+    "out",
+    None,
+    "Folder to write; default: <run>/pruned.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
+    "data_dir",
+    None,
+    "TFDS folder, if not the one that the run was trained from.",
+    flag_values=FLAGS,
+)
+
+
+def main(argv=None):
+    """Runs the command; returns its exit code."""
+    return entry.run(FLAGS, _call, argv)
+
+
+def _call(values):
+    if not values.run:
+        raise UserError("bin/prune needs a run folder. Received: run=None")
+    zeta = _zeta(values.zeta)
+    if not 0 <= values.tolerance <= 100:
+        raise UserError(
+            "tolerance must lie between 0 and 100 points. "
+            f"Received: tolerance={values.tolerance}"
+        )
+    quiet.import_tensorflow()
+    from rrelu_tf.pruning import outputs, procedure
+    from rrelu_tf.training.run_folder import Run
+
+    run = Run.open(values.run)
+    model = run.last() if values.which == "last" else run.best()
+    where = {"data_dir": values.data_dir} if values.data_dir else {}
+    data = run.data(**where)
+    pruned = procedure.prune(
+        model, data.validation, zeta=zeta, tolerance=values.tolerance / 100
+    )
+    folder = pathlib.Path(values.out or run.path / "pruned")
+    notes = {"checkpoint": values.which, "run": str(run.path)}
+    report = outputs.write(folder, model, pruned, data, notes)
+    _show(pruned.choice, report, folder)
+
+
+def _zeta(text):
+    """A number, or "auto"; `select` checks its range."""
+    if text == "auto":
+        return text
+    try:
+        return float(text)
+    except ValueError as error:
+        raise UserError(
+            f'zeta must be "auto" or a number. Received: zeta={text}'
+        ) from error
+
+
+def _show(choice, report, folder):
+    """The curve, the table and where the files are."""
+    print("zeta, slopes at 0, validation accuracy:")
+    for trial in choice.curve:
+        mark = "  <= chosen" if trial == choice.chosen else ""
+        print(
+            f"  {trial.zeta:8.4f}  {trial.dead:6d}  "
+            f"{100 * trial.accuracy:6.2f} %{mark}"
+        )
+    report.print()
+    for key, note in report.notes.items():
+        print(f"{key}: {note}")
+    print(f"model, manifest, report and plots: {folder}")

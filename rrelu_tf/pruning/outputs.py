@@ -1,0 +1,133 @@
+"""What pruning a run leaves behind: model, manifest, report, plots."""
+
+import json
+import pathlib
+import shutil
+
+import keras
+
+from rrelu_tf import atomic
+from rrelu_tf.analysis import latency, plots, report
+from rrelu_tf.analysis.profile import profile
+from rrelu_tf.pruning.procedure import Pruned
+from rrelu_tf.scoring import score
+from rrelu_tf.strip import kept
+from rrelu_tf.strip.graph import trace
+
+_BATCH = 32  # images in the batch whose latency is measured
+
+
+def write(folder, source, pruned: Pruned, data, notes):
+    """Writes a pruned model's folder, whole or not at all.
+
+    `model.keras`, the small model; `manifest.json`, which channels it kept and
+    what serving needs; `report.json` and `report.md`, before => after;
+    `plots/*.png`. An earlier folder of that name is replaced. The test set is
+    read here, once per model, for the report alone.
+
+    Args:
+        folder: path of the folder; its parent exists.
+        source: the `keras.Model` that was pruned.
+        pruned: the `Pruned` made of it.
+        data: the run's `rrelu_tf.data.Data`.
+        notes: dict of plain values for the report.
+
+    Returns:
+        The `report.Report`.
+
+    Raises:
+        UserError: if the folder cannot be written.
+    """
+    folder = pathlib.Path(folder)
+    with atomic.path(folder) as temporary:
+        (temporary / "plots").mkdir(parents=True)
+        pruned.model.save(temporary / "model.keras")
+        table = _compare(source, pruned, data, temporary, notes)
+        table.write(temporary)
+        manifest = json.dumps(_manifest(source, pruned, data), indent=1)
+        (temporary / "manifest.json").write_text(manifest + "\n")
+        _plot(source, pruned, temporary / "plots")
+        if folder.is_dir():  # a folder's name must be free for a rename
+            shutil.rmtree(folder)
+    return table
+
+
+def _compare(source, pruned, data, folder, notes):
+    """The table of both models' figures."""
+    images = next(iter(data.test.unbatch().batch(_BATCH)))[0]
+    times = latency.compare(source, pruned.model, images)
+    dense = folder / "dense.keras"
+    source.save(dense)
+    before, after = (
+        report.measurements(
+            profile(model),
+            accuracy=_accuracy(model, data.test),
+            latency=time,
+            file=file,
+        )
+        for model, time, file in (
+            (source, times.before, dense),
+            (pruned.model, times.after, folder / "model.keras"),
+        )
+    )
+    dense.unlink()
+    slopes = sum(len(values) for values in score(source, "slope").values())
+    trial, baseline = pruned.choice.chosen, pruned.choice.baseline
+    return report.before_after(
+        before,
+        after,
+        title=f"{source.name} on {data.name}, zeta {trial.zeta:.4g}",
+        zeta=trial.zeta,
+        slopes_removed=f"{trial.dead} of {slopes}",
+        validation_accuracy=f"{baseline.accuracy:.4f} => {trial.accuracy:.4f}",
+        verified=(
+            "stripped equals masked within "
+            f"{pruned.equivalence.relative:.1e} of the largest output "
+            f"({pruned.equivalence.dtype})"
+        ),
+        latency=f"batch of {len(images)}, medians of alternating calls",
+        data=data.description,
+        **notes,
+    )
+
+
+def _accuracy(model, dataset):
+    """Share of a dataset's images that the model classifies correctly."""
+    metric = keras.metrics.SparseCategoricalAccuracy()
+    for images, labels in dataset:
+        metric.update_state(labels, model.predict_on_batch(images))
+    return float(metric.result())
+
+
+def _manifest(source, pruned, data):
+    """What stayed, channel by channel, and what serving needs."""
+    graph = trace(source)
+    widths = {
+        node.key: graph.channels(node.outputs[0]) for node in graph.nodes
+    }
+    return {
+        "source": source.name,
+        "zeta": pruned.choice.chosen.zeta,
+        "channels": widths,
+        "kept": {k: v.tolist() for k, v in kept(pruned.model).items()},
+        "preprocessing": json.loads(data.preprocessing.to_json()),
+        "class_names": list(data.class_names),
+    }
+
+
+def _plot(source, pruned, folder):
+    """Slopes, alive channels along the depth, accuracy against zeta."""
+    scores = score(source, "slope")
+    zeta = pruned.choice.chosen.zeta
+    plots.slope_histogram(source, folder / "slopes.png", zeta)
+    alive = {key: int((s > zeta).sum()) for key, s in scores.items()}
+    total = {key: len(s) for key, s in scores.items()}
+    plots.alive_along_depth(alive, total, folder / "alive.png")
+    curve = pruned.choice.curve
+    slopes = sum(total.values())
+    plots.accuracy_against_zeta(
+        [(trial.zeta, trial.accuracy) for trial in curve],
+        zeta,
+        folder / "accuracy_against_zeta.png",
+        alive=[1 - trial.dead / slopes for trial in curve],
+    )

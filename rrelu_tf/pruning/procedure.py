@@ -1,0 +1,104 @@
+"""From a trained run to a verified smaller model, its manifest and report."""
+
+import dataclasses
+
+import keras
+import numpy as np
+
+from rrelu_tf.errors import UserError
+from rrelu_tf.pruning import zeta as zeta_search
+from rrelu_tf.pruning.masking import mask
+from rrelu_tf.pruning.selection import select
+from rrelu_tf.pruning.silencing import Silencing
+from rrelu_tf.scoring import score
+from rrelu_tf.strip import strip, verify
+from rrelu_tf.strip.graph import trace
+from rrelu_tf.strip.liveness import analyse
+
+
+@dataclasses.dataclass(frozen=True)
+class Pruned:
+    """What `prune` made.
+
+    Attributes:
+        model: the stripped model.
+        masked: the model of the source's widths that it equals.
+        choice: the `zeta.Choice`; its curve has the thresholds tried.
+        equivalence: what `verify` measured.
+    """
+
+    model: keras.Model
+    masked: keras.Model
+    choice: zeta_search.Choice
+    equivalence: object
+
+
+def prune(model, validation, *, zeta="auto", tolerance=0.001):
+    """Chooses zeta, silences the slopes up to it, strips, verifies.
+
+    Args:
+        model: a `keras.Model` with rotated activations, returning logits.
+        validation: `tf.data.Dataset` of (images, int labels) batches, or None
+            where `zeta` is a number.
+        zeta: a threshold on |slope|, or "auto": `zeta.search` on validation.
+        tolerance: accuracy that "auto" may give up, in [0, 1].
+
+    Returns:
+        A `Pruned`.
+
+    Raises:
+        UserError: a model without slopes; a bad `zeta`; a threshold that
+            removes nothing, or every channel on the way to the output.
+        NotEquivalent: the stripped model is not equal to the masked one.
+    """
+    scores = score(model, "slope")
+    if zeta == "auto":
+        if validation is None:
+            raise UserError(
+                "zeta=auto is chosen on validation data, and this run held "
+                "none out: give --zeta a number. Received: zeta=auto"
+            )
+        silencing = Silencing(model, validation)
+        choice = zeta_search.search(
+            scores, silencing.accuracy, tolerance=tolerance
+        )
+    else:
+        keep = select(scores, threshold=zeta)  # refuses a bad zeta first
+        dead = sum(int((~stays).sum()) for stays in keep.values())
+        choice = _given(model, validation, zeta, dead)
+    keep = select(scores, threshold=choice.chosen.zeta)
+    masked = mask(model, keep)
+    _check(masked, choice, scores, zeta, tolerance)
+    stripped = strip(masked)
+    return Pruned(stripped, masked, choice, verify(masked, stripped))
+
+
+def _given(model, validation, zeta, dead):
+    """The trials of a threshold that the user chose, and of 0."""
+    accuracies = (np.nan, np.nan)
+    if validation is not None:
+        silencing = Silencing(model, validation)
+        accuracies = silencing.accuracy(0.0), silencing.accuracy(zeta)
+    baseline = zeta_search.Trial(0.0, 0, accuracies[0])
+    chosen = zeta_search.Trial(zeta, dead, accuracies[1])
+    return zeta_search.Choice(chosen, baseline, [baseline, chosen])
+
+
+def _check(masked, choice, scores, zeta, tolerance):
+    """Refuses to prune nothing, or everything."""
+    if not choice.chosen.dead:
+        smallest = min(float(values.min()) for values in scores.values())
+        reason = (
+            f"within a tolerance of {100 * tolerance:g} points none may go"
+            if zeta == "auto"
+            else f"none is at or below it; the smallest is {smallest:.4g}"
+        )
+        raise UserError(
+            f"Pruning must remove a slope, and {reason}. Received: zeta={zeta}"
+        )
+    if not analyse(trace(masked)).connected:
+        raise UserError(
+            "zeta must leave a way from the input to the output, and this one "
+            "kills every channel of a layer on it. "
+            f"Received: zeta={choice.chosen.zeta:g}"
+        )
