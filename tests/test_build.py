@@ -2,15 +2,16 @@
 
 import ast
 import pathlib
+import sys
 
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-# Distribution -> the module that it is imported as, where they differ.
-MODULES = {
-    "absl_py": "absl",
-    "scikit_learn": "sklearn",
-    "tensorflow_datasets": "tensorflow_datasets",
+# Module -> distribution, where they differ.
+DISTRIBUTIONS = {
+    "absl": "absl_py",
+    "google": "protobuf",
+    "sklearn": "scikit_learn",
 }
 
 
@@ -20,12 +21,15 @@ def targets():
     rules = {}
     for statement in tree.body:
         call = statement.value
+        if not isinstance(call, ast.Call):  # the file's docstring
+            continue
         arguments = {
             keyword.arg: _value(keyword.value) for keyword in call.keywords
         }
         if "name" in arguments:
-            kind = call.func.id
-            rules[arguments["name"]] = {"kind": kind, **arguments}
+            name, kind = arguments["name"], call.func.id
+            assert name not in rules, f"two rules are called {name}"
+            rules[name] = {"kind": kind, **arguments}
     return rules
 
 
@@ -47,7 +51,7 @@ def owners(rules):
         file: name
         for name, rule in rules.items()
         if rule["kind"] == "py_library"
-        for file in rule["srcs"]
+        for file in rule.get("srcs", [])
     }
 
 
@@ -68,21 +72,10 @@ def dependencies(files, owner_of):
         for module in imports(file):
             top = module.split(".")[0]
             if top == "rrelu_tf":
-                labels.add(f":{owner_of[_file(module)]}")
-            elif top in outside():
-                labels.add(f"@pypi//{outside()[top]}")
+                labels |= {f":{owner_of[_file(module)]}", ":package"}
+            elif top not in sys.stdlib_module_names:
+                labels.add(f"@pypi//{DISTRIBUTIONS.get(top, top)}")
     return labels
-
-
-def outside():
-    """Module -> distribution, of all that BUILD may name."""
-    named = {
-        label.removeprefix("@pypi//")
-        for rule in targets().values()
-        for label in rule.get("deps", [])
-        if label.startswith("@pypi//")
-    }
-    return {MODULES.get(name, name): name for name in named}
 
 
 def _file(module):
@@ -101,7 +94,11 @@ def _file(module):
 
 def libraries():
     rules = targets()
-    return [n for n, rule in rules.items() if rule["kind"] == "py_library"]
+    return [
+        name
+        for name, rule in rules.items()
+        if rule["kind"] == "py_library" and name != "rrelu_tf"
+    ]
 
 
 def test_every_file_belongs_to_one_library():
@@ -116,6 +113,11 @@ def test_declared_dependencies_are_the_imports(name):
     rules = targets()
     found = dependencies(rules[name]["srcs"], owners(rules)) - {f":{name}"}
     assert sorted(rules[name].get("deps", [])) == sorted(found)
+
+
+def test_the_whole_package_is_all_of_its_libraries():
+    whole = targets()["rrelu_tf"]["deps"]
+    assert sorted(whole) == sorted(f":{name}" for name in libraries())
 
 
 def test_libraries_depend_on_each_other_without_a_circle():
@@ -140,14 +142,19 @@ def test_libraries_depend_on_each_other_without_a_circle():
 
 def test_every_command_has_a_binary_and_a_console_script():
     setup = (ROOT / "setup.py").read_text()
-    commands = {path.name for path in (ROOT / "bin").glob("[a-z]*[!.py]")}
+    commands = {
+        path.name
+        for path in (ROOT / "bin").iterdir()
+        if path.is_file() and not path.suffix
+    }
     binaries = {
         name: rule
         for name, rule in targets().items()
         if rule["kind"] == "py_binary"
     }
-    assert set(binaries) == commands
-    for name, rule in binaries.items():
-        assert rule["main"] == f"rrelu_tf/commands/{name}.py"
+    assert set(binaries) == {f"rrelu-{command}" for command in commands}
+    for command in commands:
+        rule = binaries[f"rrelu-{command}"]
+        assert rule["main"] == f"rrelu_tf/commands/{command}.py"
         assert rule["main"] in rule["srcs"]
-        assert f'"{name}"' in setup
+        assert f'"{command}"' in setup

@@ -34,9 +34,10 @@ flags.DEFINE_float(
 )
 flags.DEFINE_enum(
     "which",
-    "best",
+    "last",
     ["best", "last"],
-    "The run's checkpoint: best on validation, or the last.",
+    "The run's checkpoint: the last, whose slopes have decayed longest, or the "
+    "best on validation.",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(

@@ -1,0 +1,172 @@
+"""Image folders, made of tiny pictures."""
+
+import re
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from rrelu_tf.data import load
+from rrelu_tf.errors import UserError
+
+ENCODERS = {
+    "png": tf.io.encode_png,
+    "jpg": lambda pixels: tf.io.encode_jpeg(pixels, quality=100),
+}
+
+
+def write(path, shape, value, suffix="png"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = tf.fill([*shape, 3], tf.constant(value, tf.uint8))
+    encoded = ENCODERS[suffix](pixels).numpy()
+    path.with_suffix(f".{suffix}").write_bytes(encoded)
+
+
+def build(root, sizes, names=("cat", "dog"), train=10, test=3):
+    """A folder whose every image has its own grey value."""
+    value = 0
+    for part, count in (("train", train), ("test", test)):
+        for name in names:
+            for number in range(count):
+                shape = sizes[number % len(sizes)]
+                value += 5
+                write(root / part / name / f"{number:02}", shape, value)
+    return root
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return build(tmp_path / "pets", [(6, 5)])
+
+
+@pytest.fixture
+def ragged(tmp_path):
+    return build(tmp_path / "pets", [(9, 12), (14, 8), (30, 30)])
+
+
+def values(batches):
+    """The grey value of each image, in order."""
+    return [
+        round(float(image.mean()) * 255)
+        for images, _ in batches
+        for image in images.numpy()
+    ]
+
+
+def test_a_folder_loads_in_order_with_its_class_names(folder):
+    data = load(folder, validation_split=0.2, normalization="unit")
+    assert data.name == "pets"
+    assert data.class_names == ["cat", "dog"]
+    assert data.image_shape == (6, 5, 3)
+    assert (data.train_size, data.validation_size) == (16, 4)
+    assert values(data.test) == list(range(105, 131, 5))
+    labels = np.concatenate([labels for _, labels in data.test])
+    assert labels.tolist() == [0, 0, 0, 1, 1, 1]
+
+
+def test_streaming_gives_the_same_examples_as_memory(folder):
+    memory, stream = (
+        load(folder, cache=cache, batch_size=4, normalization="unit")
+        for cache in ("memory", "none")
+    )
+    assert values(memory.test) == values(stream.test)
+    assert values(memory.validation) == values(stream.validation)
+    assert sorted(values(memory.train())) == sorted(values(stream.train()))
+    sizes = [len(labels) for _, labels in stream.train(0, 2)]
+    assert sizes == [4, 4, 4, 4, 2] * 2
+    np.testing.assert_allclose(
+        load(folder, cache="none").preprocessing.mean,
+        load(folder, cache="memory").preprocessing.mean,
+    )
+
+
+def test_images_of_many_sizes_need_and_take_an_image_size(ragged):
+    with pytest.raises(UserError, match="need an image_size"):
+        load(ragged)
+    data = load(ragged, image_size=8, batch_size=5, normalization="unit")
+    assert data.image_shape == (8, 8, 3)
+    assert data.preprocessing.resize == 9
+    assert data.transform.name == "inception"
+    assert values(data.test) == list(range(105, 131, 5))
+    epoch = values(data.train(0, 1))
+    assert len(set(epoch)) == data.train_size == 18
+    assert values(data.train(0, 2))[18:] == values(data.train(1, 2)) != epoch
+
+
+def test_a_streamed_epoch_is_a_pure_function_of_seed_and_number(ragged):
+    first, again = load(ragged, image_size=8), load(ragged, image_size=8)
+    tf.random.set_seed(1)
+    one = next(iter(first.train(2, 3)))
+    tf.random.set_seed(2)
+    two = next(iter(again.train(2, 3)))
+    np.testing.assert_array_equal(one[0], two[0])
+    np.testing.assert_array_equal(one[1], two[1])
+
+
+def test_jpeg_and_gif_are_read_too(folder):
+    write(folder / "test" / "cat" / "99", (6, 5), 240, "jpg")
+    # A GIF of one black pixel.
+    gif = (
+        b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff,\x00\x00"
+        b"\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
+    )
+    (folder / "test" / "cat" / "98.gif").write_bytes(gif)
+    (folder / "test" / "cat" / "notes.txt").write_text("not an image")
+    data = load(folder, image_size=8, normalization="unit")
+    assert values(data.test)[3:5] == [0, 240]
+
+
+def remove_test(root):
+    for path in sorted((root / "test").rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    (root / "test").rmdir()
+
+
+def rename_class(root):
+    (root / "test" / "dog").rename(root / "test" / "wolf")
+
+
+def empty_class(root):
+    for path in (root / "train" / "dog").iterdir():
+        path.unlink()
+
+
+def break_image(root):
+    path = root / "train" / "dog" / "04.png"
+    path.write_bytes(path.read_bytes()[:60])
+
+
+def other_file(root):
+    (root / "train" / "cat" / "03.png").write_text("no picture")
+
+
+@pytest.mark.parametrize(
+    ("damage", "rule", "received"),
+    [
+        (remove_test, "test is missing", "pets"),
+        (rename_class, "only one has dog, wolf", "pets"),
+        (empty_class, "holds none", "train/dog"),
+        (break_image, "must be a complete PNG", "train/dog/04.png"),
+        (other_file, "must be a complete PNG", "train/cat/03.png"),
+    ],
+)
+def test_a_broken_folder_is_one_line_that_names_the_place(
+    folder, damage, rule, received
+):
+    damage(folder)
+    for options in ({}, {"cache": "none"}, {"image_size": 8}):
+        with pytest.raises(UserError, match=rule) as caught:
+            load(folder, **options)
+        assert re.search(rf"Received: \w+=\S*{received}$", str(caught.value))
+        assert "\n" not in str(caught.value)
+
+
+def test_one_class_is_no_classification(tmp_path):
+    root = build(tmp_path / "pets", [(6, 5)], names=("cat",))
+    with pytest.raises(UserError, match="at least two class folders"):
+        load(root)
+
+
+def test_an_empty_folder_is_an_error(tmp_path):
+    with pytest.raises(UserError, match="train is missing"):
+        load(tmp_path)
