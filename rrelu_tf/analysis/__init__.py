@@ -1,0 +1,3 @@
+"""What a model costs and how it behaves: counts, latency, plots, reports."""
+
+from rrelu_tf.analysis.profile import Profile, profile

@@ -1,0 +1,168 @@
+"""What a model costs: parameters, weights, operations, layer by layer."""
+
+import dataclasses
+import math
+
+import keras
+from rich.table import Table
+
+from rrelu_tf.analysis import macs, text
+from rrelu_tf.strip import graph
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerProfile:
+    """One call of one layer.
+
+    Attributes:
+        key: the layer's name; `outer/inner` inside nested models.
+        kind: name of the layer's class.
+        output_shape: tuple without the batch axis.
+        params: of the layer; 0 for its calls after the first.
+        weights: its convolution or linear weights; 0 after the first call.
+        macs: multiply-accumulates of this call, for one example.
+        counted: False where the layer has kernels that no rule knows, so that
+            `weights` and `macs` leave it out.
+    """
+
+    key: str
+    kind: str
+    output_shape: tuple
+    params: int
+    weights: int
+    macs: int
+    counted: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Profile:
+    """A model's costs, for one example.
+
+    Attributes:
+        params: every weight of the model, moving statistics included.
+        trainable_params: those that an optimizer updates.
+        layers: tuple of `LayerProfile`, in the order of the calls.
+    """
+
+    params: int
+    trainable_params: int
+    layers: tuple
+
+    @property
+    def weights(self):
+        """Convolution and linear weights only: the RReLU paper's memory."""
+        return sum(layer.weights for layer in self.layers)
+
+    @property
+    def macs(self):
+        """Multiply-accumulates of convolution and linear layers."""
+        return sum(layer.macs for layer in self.layers)
+
+    @property
+    def flops(self):
+        """2 x `macs`: the RReLU paper's FLOPs."""
+        return 2 * self.macs
+
+    @property
+    def uncounted(self):
+        """Keys of layers with kernels that no counting rule knows."""
+        return [layer.key for layer in self.layers if not layer.counted]
+
+    def table(self):
+        """The layers and the sums, as text."""
+        table = Table("layer", "class", "output")
+        for name in ("parameters", "weights", "MACs"):
+            table.add_column(name, justify="right")
+        for layer in self.layers:
+            shape = " x ".join(map(str, layer.output_shape))
+            numbers = (layer.params, layer.weights, layer.macs)
+            cells = (f"{number:,}" if number else "" for number in numbers)
+            table.add_row(layer.key, layer.kind, shape, *cells)
+        table.add_section()
+        sums = (self.params, self.weights, self.macs)
+        table.add_row("sum", "", "", *(f"{number:,}" for number in sums))
+        uncounted = ""
+        if self.uncounted:
+            names = ", ".join(self.uncounted)
+            uncounted = f"No rule counts weights and MACs of: {names}.\n"
+        return (
+            f"{text.render(table)}\n"
+            f"FLOPs: {self.flops:,} per example, 2 x MACs of convolution and "
+            "linear layers; weights: theirs, without biases. "
+            f"{self.trainable_params:,} parameters are trainable.\n{uncounted}"
+        )
+
+
+def profile(model):
+    """Counts a model's parameters, weights and operations.
+
+    MACs are those of convolutions (separable, depthwise, transposed and
+    grouped ones too), `Dense` and `EinsumDense`, as in the RReLU paper's
+    code; a layer that is called twice costs its MACs twice and its parameters
+    once. Nested models are walked through.
+
+    Args:
+        model: a functional or built Sequential `keras.Model`.
+
+    Returns:
+        A `Profile`.
+
+    Raises:
+        UserError: for a subclassed model, or one whose input has an unknown
+            size on an axis other than the batch.
+    """
+    traced = graph.trace(model)
+    inputs = [traced.tensors[number] for number in traced.inputs]
+    layers, _ = _walk(traced, inputs, prefix="", seen=set())
+    return Profile(
+        params=model.count_params(),
+        trainable_params=_count(model.trainable_weights),
+        layers=tuple(layers),
+    )
+
+
+def _walk(traced, inputs, prefix, seen):
+    """(layer profiles, output tensors) of a graph called on `inputs`."""
+    tensors = dict(zip(traced.inputs, inputs, strict=True))
+    # A nested model may be called on other sizes than it was made with.
+    resized = any(
+        tensors[number].shape != traced.tensors[number].shape
+        for number in traced.inputs
+    )
+    profiles = []
+    for node in traced.nodes:
+        read = [tensors[number] for number in node.inputs]
+        key = prefix + node.key
+        if isinstance(node.layer, keras.Model):
+            inner = graph.trace(node.layer)
+            found, made = _walk(inner, read, f"{key}/", seen)
+            profiles += found
+        else:
+            made = [traced.tensors[number] for number in node.outputs]
+            if resized:
+                made = node.call(node.layer.compute_output_spec, read)
+            profiles.append(_layer(node.layer, key, read, made, seen))
+        tensors.update(zip(node.outputs, made, strict=True))
+    return profiles, [tensors[number] for number in traced.outputs]
+
+
+def _layer(layer, key, read, made, seen):
+    weights = getattr(layer, "weights", [])
+    new = {id(weight) for weight in weights} - seen
+    seen |= new
+    kernels = macs.kernels(layer)
+    known = kernels or isinstance(layer, keras.layers.Embedding)
+    shape = made[0].shape
+    return LayerProfile(
+        key=key,
+        kind=type(layer).__name__,
+        output_shape=tuple(shape[1:]),
+        params=_count(weight for weight in weights if id(weight) in new),
+        weights=_count(kernel for kernel in kernels if id(kernel) in new),
+        macs=macs.macs(layer, read[0].shape, shape) if read else 0,
+        counted=bool(known) or all(len(w.shape) < 2 for w in weights),
+    )
+
+
+def _count(weights):
+    return sum(math.prod(weight.shape) for weight in weights)

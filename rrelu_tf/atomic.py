@@ -1,0 +1,80 @@
+"""Files and folders that appear whole or not at all."""
+
+import contextlib
+import os
+import pathlib
+import shutil
+
+from rrelu_tf.errors import UserError
+
+
+@contextlib.contextmanager
+def path(final):
+    """Yields a temporary name that becomes `final` if nothing is raised.
+
+    The temporary name lies in `final`'s folder, so that the last step is one
+    rename; what was written is on the disk before it. A new file takes the old
+    one's place. A new folder does not: its name must be free.
+
+    Args:
+        final: path of a file or folder, in a folder that exists.
+
+    Yields:
+        A `pathlib.Path` that does not exist yet; write a file or a folder
+        there.
+
+    Raises:
+        UserError: if the system cannot write (disk full, no permission,
+            `final` is a folder that is not empty); `final` is as it was then,
+            and nothing temporary is left, as with every other exception.
+    """
+    final = pathlib.Path(final)
+    temporary = final.with_name(f".{final.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        _sync(temporary)
+        os.replace(temporary, final)
+        _sync_entry(final.parent)
+    except OSError as error:
+        raise UserError(
+            f"{final.name} must be writable, but: {error.strerror or error}. "
+            f"Received: path={final}"
+        ) from error
+    finally:
+        _discard(temporary)
+
+
+def write_bytes(final, content):
+    """Writes bytes to the file `final`; raises as `path` does."""
+    with path(final) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(final, text):
+    """Writes UTF-8 text to the file `final`; raises as `path` does."""
+    write_bytes(final, text.encode())
+
+
+def _sync(top):
+    """Brings a file, or a folder with all that is in it, onto the disk."""
+    if top.is_dir():
+        for entry in top.rglob("*"):
+            _sync_entry(entry)
+    _sync_entry(top)
+
+
+def _sync_entry(entry):
+    descriptor = os.open(entry, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _discard(temporary):
+    # Its folder may be what is missing or unwritable: nothing is left then.
+    if temporary.is_dir():
+        shutil.rmtree(temporary, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            temporary.unlink()

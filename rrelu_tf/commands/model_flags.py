@@ -1,0 +1,144 @@
+"""The flags that name a model: a run's, or a file's."""
+
+import dataclasses
+import json
+import pathlib
+import zipfile
+import zlib
+from typing import Any
+
+from absl import flags
+
+from rrelu_tf.errors import UserError
+
+_WHICH = ("auto", "pruned", "best", "last")
+
+
+@dataclasses.dataclass(frozen=True)
+class Chosen:
+    """The model that the flags name.
+
+    Attributes:
+        label: what it is, for people.
+        path: `pathlib.Path` of its file or folder; of the run for `best` and
+            `last`.
+        run: the `Run` that it belongs to, or None.
+        model: the `keras.Model`; None for a SavedModel.
+        manifest: dict beside a pruned model; {} for others.
+    """
+
+    label: str
+    path: pathlib.Path
+    run: Any
+    model: Any
+    manifest: dict
+
+
+def define(flag_values, kinds):
+    """Adds the flags to a command's `FlagValues`; `kinds` is for the help."""
+    flags.DEFINE_string(
+        "run", None, "Run folder of bin/train.", flag_values=flag_values
+    )
+    flags.DEFINE_string(
+        "model",
+        None,
+        f"{kinds}; with --run, of that run's data.",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_enum(
+        "which",
+        "auto",
+        _WHICH,
+        "Which model of the run: best on validation, last, or pruned; auto: "
+        "pruned where bin/prune has been, else best.",
+        flag_values=flag_values,
+    )
+
+
+def load(values, saved_models=False):
+    """Loads the model that the flags name.
+
+    Args:
+        values: parsed flags.
+        saved_models: whether a SavedModel folder is welcome, too.
+
+    Returns:
+        A `Chosen`.
+
+    Raises:
+        UserError: if they name none, or one that cannot be read.
+    """
+    if values.run is None and values.model is None:
+        raise UserError("Give --run or --model. Received: run=None, model=None")
+    run = None
+    if values.run is not None:
+        from rrelu_tf.training.run_folder import Run
+
+        run = Run.open(values.run)
+    if values.model is not None:
+        return _from_file(pathlib.Path(values.model), run, saved_models)
+    return _from_run(run, values.which)
+
+
+def _from_run(run, which):
+    pruned = run.path / "pruned" / "model.keras"
+    if which == "pruned" or (which == "auto" and pruned.exists()):
+        return _from_file(pruned, run, False)
+    if which == "last":
+        return Chosen(f"{run.path} (last epoch)", run.path, run, run.last(), {})
+    label = f"{run.path} (best epoch, {run.best_epoch})"
+    return Chosen(label, run.path, run, run.best(), {})
+
+
+def _from_file(path, run, saved_models):
+    if path.suffix == ".keras":
+        model, manifest = _load_keras(path), _manifest(path)
+        return Chosen(str(path), path, run, model, manifest)
+    if saved_models:
+        from rrelu_tf.export import served
+
+        found = served.find(path)
+        if found is not None:
+            return Chosen(str(found), found, run, None, {})
+    kinds = "a .keras file" + (
+        " or a SavedModel folder (a run folder goes with --run)"
+        if saved_models
+        else ""
+    )
+    raise UserError(f"model must be {kinds}. Received: model={path}")
+
+
+def _load_keras(path):
+    import keras
+
+    # These register the layers and models that the file may hold.
+    import rrelu_tf.layers
+    import rrelu_tf.strip  # noqa: F401
+
+    if not path.is_file():
+        raise UserError(f"The model's file must exist. Received: model={path}")
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except (
+        *(OSError, ValueError, TypeError, KeyError, AttributeError, EOFError),
+        *(zipfile.BadZipFile, zlib.error),
+    ) as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise UserError(
+            f"A .keras file must be whole and readable, but: {reason[0]} "
+            f"Received: model={path}"
+        ) from error
+
+
+def _manifest(path):
+    file = path.with_name("manifest.json")
+    try:
+        manifest = json.loads(file.read_text())
+        return manifest if isinstance(manifest, dict) else {}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"A manifest beside a model must be readable JSON. "
+            f"Received: manifest={file}"
+        ) from error

@@ -1,0 +1,196 @@
+import json
+import os
+import re
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from rrelu_tf import data
+from rrelu_tf.commands import evaluate, export, train
+
+# Keras 3.15 saves variables by a protocol that NumPy 2 deprecates.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation:DeprecationWarning"
+)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    run = tmp_path_factory.mktemp("runs") / "run"
+    flags = ("--arch=fcnn", "--epochs=1", "--learning_rate=0.02")
+    assert not train.main(["train", *flags, f"--run={run}"])
+    return run
+
+
+@pytest.fixture(scope="module")
+def model(trained):
+    from rrelu_tf.training.run_folder import Run
+
+    return Run.open(trained).best()
+
+
+def run(*arguments):
+    return evaluate.main(["evaluate", *map(str, arguments)])
+
+
+def figures(tmp_path, *arguments):
+    assert run(*arguments, f"--json={tmp_path / 'figures.json'}") == 0
+    return json.loads((tmp_path / "figures.json").read_text())
+
+
+def expected(model, batches):
+    """(accuracy, loss) by Keras."""
+    model.compile(
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    loss, accuracy = model.evaluate(batches, verbose=0)
+    return pytest.approx(accuracy), pytest.approx(loss, rel=1e-5)
+
+
+def test_a_run_s_figures_are_those_of_its_report(trained, tmp_path):
+    found = figures(tmp_path, f"--run={trained}")
+    report = json.loads((trained / "report.json").read_text())["best"]
+    assert found["accuracy"] == pytest.approx(report["test_accuracy"])
+    assert found["loss"] == pytest.approx(report["test_loss"], rel=1e-4)
+    assert found["examples"] == data.load("digits").test_size
+
+
+@pytest.mark.parametrize("split", ["validation", "train"])
+def test_each_split_is_evaluated_without_augmentation(
+    trained, model, tmp_path, split
+):
+    found = figures(tmp_path, f"--run={trained}", f"--split={split}")
+    loaded = data.load("digits", augmentation="none")
+    batches = loaded.validation
+    if split == "train":
+        batches = loaded.train()
+    assert (found["accuracy"], found["loss"]) == expected(model, batches)
+    assert found["examples"] == getattr(loaded, f"{split}_size")
+
+
+def test_a_file_and_a_saved_model_equal_the_run(trained, model, tmp_path):
+    model.save(tmp_path / "model.keras")
+    out = tmp_path / "out"
+    assert not export.main(["export", f"--run={trained}", f"--out={out}"])
+    by_run = figures(tmp_path, f"--run={trained}")
+    for path in (tmp_path / "model.keras", out, out / "1"):
+        found = figures(tmp_path, f"--model={path}")
+        assert found["accuracy"] == by_run["accuracy"]
+        assert found["loss"] == pytest.approx(by_run["loss"], rel=1e-5)
+
+
+def test_a_saved_model_without_raw_input_takes_normalised_images(
+    trained, model, tmp_path
+):
+    archive = keras.export.ExportArchive()
+    archive.add_endpoint(
+        "normalized",
+        lambda images: {"probabilities": tf.nn.softmax(model(images))},
+        [tf.TensorSpec((None, 8, 8, 1), tf.float32, name="images")],
+    )
+    archive.write_out(str(tmp_path / "saved"), verbose=False)
+    found = figures(tmp_path, f"--model={tmp_path / 'saved'}")
+    by_run = figures(tmp_path, f"--run={trained}")
+    assert found["loss"] == pytest.approx(by_run["loss"], rel=1e-5)
+
+
+def test_flops_latency_and_plots_come_on_request(trained, tmp_path, capfd):
+    options = ("--flops", "--latency", "--plots", "--batch_size=16")
+    found = figures(tmp_path, f"--run={trained}", *options)
+    assert (found["weights"], found["flops"]) == (37_000, 74_000)
+    assert found["latency"]["cpu_ms"] > 0
+    assert found["latency"]["batch_size"] == 16
+    shown = capfd.readouterr().out
+    assert "fc1" in shown and "CPU time" in shown
+    assert sorted(os.listdir(trained / "plots")) == [
+        "alive.png",
+        "slopes.png",
+        "training_curves.png",
+    ]
+    plain = figures(tmp_path, f"--run={trained}")
+    assert not {"flops", "latency"} & plain.keys()
+
+
+def saved(name, shape, classes):
+    def save(_, folder):
+        inputs = keras.Input(shape)
+        x = keras.layers.Flatten()(inputs)
+        outputs = keras.layers.Dense(classes)(x)
+        keras.Model(inputs, outputs).save(folder / name)
+        return [f"--model={folder / name}"]
+
+    return save
+
+
+def not_a_zip(_, folder):
+    (folder / "broken.keras").write_bytes(b"PK\3\4 not a zip file")
+    return [f"--model={folder / 'broken.keras'}"]
+
+
+def broken_saved_model(_, folder):
+    (folder / "saved_model.pb").write_bytes(np.arange(99).tobytes())
+    return [f"--model={folder}"]
+
+
+def empty_folder(_, folder):
+    return [f"--model={folder}"]
+
+
+def run_as_model(trained, _):
+    return [f"--model={trained}"]
+
+
+def layers_of_a_saved_model(_, folder):
+    tf.saved_model.save(tf.Module(), str(folder / "saved"))
+    return [f"--model={folder / 'saved'}", "--flops"]
+
+
+def no_signature(_, folder):
+    tf.saved_model.save(tf.Module(), str(folder / "saved"))
+    return [f"--model={folder / 'saved'}"]
+
+
+@pytest.mark.parametrize(
+    "given, rule",
+    [
+        (lambda *_: [], "Give --run or --model"),
+        (empty_folder, "a .keras file or a SavedModel folder.*model="),
+        (run_as_model, "a run folder goes with --run"),
+        (lambda *_: ["--run=missing"], "run=missing$"),
+        (not_a_zip, "whole and readable.*broken.keras$"),
+        (broken_saved_model, "whole and readable.*saved_model="),
+        (no_signature, "must have a signature"),
+        (layers_of_a_saved_model, "need a Keras model"),
+        (saved("m.keras", (9, 8, 1), 10), "image_shape=8 x 8 x 1$"),
+        (saved("m.keras", (8, 8, 1), 11), "classes=10$"),
+        (lambda t, _: [f"--run={t}", "--seed=3"], "seed=3$"),
+        (lambda t, _: [f"--run={t}", "--split=best"], "best"),
+        (lambda t, _: [f"--run={t}", "--batch_size=0"], "batch_size=0$"),
+        (lambda t, _: [f"--run={t}", "--zeta=nan"], "zeta=nan$"),
+        (lambda t, _: [f"--run={t}", "--json=/missing/a"], "path=/missing/a$"),
+    ],
+)
+def test_bad_input_is_one_line(trained, tmp_path, capfd, given, rule):
+    arguments = given(trained, tmp_path)
+    capfd.readouterr()
+    assert run(*arguments) == 2
+    error = capfd.readouterr().err.strip()
+    assert re.fullmatch(r"error: .*", error), error
+    assert re.search(rule, error), error
+
+
+def test_the_command_line_answers_before_tensorflow_is_there(repository):
+    code = (
+        "import sys\n"
+        "from rrelu_tf.commands import evaluate, export\n"
+        "assert evaluate.main(['evaluate', '--help']) == 0\n"
+        "assert export.main(['export', '--unknown']) == 2\n"
+        "assert not {'tensorflow', 'keras', 'matplotlib'} & set(sys.modules)\n"
+    )
+    command = [sys.executable, "-c", code]
+    subprocess.run(command, check=True, cwd=repository, timeout=60)
