@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rrelu_tf import atomic
+from rrelu_tf.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,6 +125,26 @@ class Report:
         folder = pathlib.Path(folder)
         atomic.write_text(folder / "report.json", self.json())
         atomic.write_text(folder / "report.md", self.markdown())
+
+
+def read(folder):
+    """The `Report` whose `report.json` lies in a folder.
+
+    Raises:
+        UserError: if there is none that can be read.
+    """
+    file = pathlib.Path(folder) / "report.json"
+    try:
+        plain = json.loads(file.read_text())
+        before, after = (
+            Measurements(**plain.pop(side)) for side in ("before", "after")
+        )
+        return Report(before=before, after=after, **plain)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            "A report must be a readable report.json of before and after. "
+            f"Received: report={file}"
+        ) from error
 
 
 def before_after(before, after, *, title="Before and after", **notes):

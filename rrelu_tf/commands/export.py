@@ -4,7 +4,8 @@
 
 writes `<run>/serving/<version>/`: the pruned model where bin/prune has been,
 with preprocessing inside. It is loaded again and compared before it counts as
-written. Exit codes: 0 done; 2 a mistake in what was given.
+written, and once more in a fresh process that cannot import rrelu_tf. Exit
+codes: 0 done; 2 a mistake in what was given.
 """
 
 import json
@@ -56,7 +57,23 @@ def _call(values):
         class_names=class_names,
         version=values.version,
     )
+    _check(chosen.model, path, preprocessing)
     _show(chosen, path, preprocessing, class_names)
+    _show_run(chosen)
+
+
+def _check(model, path, preprocessing):
+    """Asks the SavedModel in a process without this package."""
+    import numpy as np
+    import tensorflow as tf
+
+    from rrelu_tf.export import fresh_process
+
+    request = json.loads((path / "assets.extra/request.json").read_text())
+    images = np.array(request["instances"], np.uint8)
+    logits = model(preprocessing.apply(images), training=False)
+    expected = tf.nn.softmax(tf.cast(logits, tf.float32)).numpy()
+    fresh_process.check(path, images, expected)
 
 
 def _serving_facts(values, chosen):
@@ -90,7 +107,7 @@ def _show(chosen, path, preprocessing, class_names):
         f"         {report.file_bytes(path):,} bytes, "
         f"{chosen.model.count_params():,} parameters, "
         f"{len(class_names)} classes, uint8 images of {size}; loaded again "
-        "and equal to the source"
+        "in a process without rrelu_tf, and equal to the source"
     )
     # A name that is safe in a URL and in a container's path.
     name = re.sub(r"[^\w-]", "_", chosen.model.name)
@@ -106,3 +123,17 @@ def _show(chosen, path, preprocessing, class_names):
         f"curl -d {request} http://localhost:8501/v1/models/{name}"
         f"/versions/{path.name}:predict"
     )
+
+
+def _show_run(chosen):
+    """What pruning changed, and where to look, if it is a run's model."""
+    if chosen.run is None:
+        return
+    from rrelu_tf.analysis import report
+
+    folder = chosen.path if chosen.path.is_dir() else chosen.path.parent
+    if (folder / "manifest.json").exists():
+        print()
+        report.read(folder).print()
+        print(f"plots:       {folder / 'plots'}")
+    print(f"TensorBoard: tensorboard --logdir {chosen.run.tensorboard}")

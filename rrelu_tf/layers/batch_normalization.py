@@ -4,8 +4,6 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-_FUSED_TYPES = ("float32", "float16", "bfloat16")
-
 
 @keras.saving.register_keras_serializable(package="rrelu_tf")
 class BatchNormalization(keras.layers.BatchNormalization):
@@ -18,8 +16,9 @@ class BatchNormalization(keras.layers.BatchNormalization):
     The moving variance takes the unbiased batch variance, `n / (n - 1)` times
     the one that normalises the batch, as the fused kernel and PyTorch have it.
     What the kernel cannot do takes Keras's plain operations, with the same
-    statistics: float64, ranks other than 4, another axis than the last,
-    masks, renormalisation, and `synchronized=True` while training.
+    statistics: weights that are not float32, ranks other than 4, another axis
+    than the last, and `synchronized=True` while training. Masked and
+    renormalised batches are Keras's in all, with the biased variance.
     """
 
     def call(self, inputs, training=None, mask=None):
@@ -31,7 +30,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
             and not (training and self.synchronized)
             and len(inputs.shape) == 4
             and self.axis in (-1, 3)
-            and self.compute_dtype in _FUSED_TYPES
+            and self.variable_dtype == "float32"
         )
         if fused:
             return self._fused(inputs, training)

@@ -38,6 +38,11 @@ class ChannelGather(keras.layers.Layer):
 
     def build(self, input_shape):
         """Checks the indices against the input's channels."""
+        if input_shape[-1] is None:
+            raise UserError(
+                "ChannelGather needs an input with a known last axis. "
+                f"Received: input_shape={input_shape}"
+            )
         if max(self.indices) >= input_shape[-1]:
             raise UserError(
                 "ChannelGather's indices must lie below the input's "

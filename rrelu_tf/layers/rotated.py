@@ -5,6 +5,7 @@ import abc
 import keras
 from keras import ops
 
+from rrelu_tf.errors import UserError
 from rrelu_tf.initializers import Rotation
 
 
@@ -49,7 +50,7 @@ class Rotated(keras.layers.Layer, abc.ABC):
     def build(self, input_shape):
         """Makes `slope`, of shape `(channels,)`."""
         if len(input_shape) < 2 or input_shape[-1] is None:
-            raise ValueError(
+            raise UserError(
                 "A rotated activation needs an input of rank 2 or more with a "
                 f"known last axis. Received: input_shape={input_shape}"
             )

@@ -5,6 +5,8 @@ import re
 
 from rrelu_tf.errors import UserError
 
+_OPTIONS = ("slope_regularizer", "slope_initializer", "sync_batch_norm")
+
 # name pattern -> (builder, names that stand for the family in a list)
 _FAMILIES = {}
 
@@ -75,6 +77,12 @@ def create(
             "input_shape must be (height, width, channels), all at least 1. "
             f"Received: input_shape={input_shape}"
         )
+    for option, value in options.items():
+        if option not in _OPTIONS:
+            raise UserError(
+                f"The options are {', '.join(_OPTIONS)}. "
+                f"Received: {option}={value}"
+            )
     for pattern, (build, _) in _FAMILIES.items():
         match = pattern.fullmatch(name)
         if match:

@@ -2,6 +2,7 @@
 
 import pathlib
 import zipfile
+import zlib
 
 import keras
 import numpy as np
@@ -68,17 +69,25 @@ def load_seed_weights(model, npz):
 def _read(npz):
     path = pathlib.Path(npz)
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            return {
-                key.removeprefix("w/"): stored[key]
+        # A .npz file is a zip file; np.load would take .npy and pickles, too.
+        with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as stored:
+            arrays = {
+                key.removeprefix("w/"): np.asarray(stored[key])
                 for key in stored.files
                 if key.startswith("w/")
             }
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(
             f"The weights must be a readable .npz file ({error}). "
             f"Received: npz={npz}"
         ) from error
+    for name, value in arrays.items():
+        if value.dtype.kind != "f":
+            raise UserError(
+                f"{name} must be an array of floats, and is of {value.dtype}. "
+                f"Received: npz={npz}"
+            )
+    return arrays
 
 
 def _names(layer):

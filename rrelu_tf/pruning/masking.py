@@ -84,13 +84,15 @@ def _to_zero(graph, node, readers):
             "Rotated activations, batch normalisations, conv and dense layers "
             f"can be masked. Received: {node.key}={type(node.layer).__name__}"
         )
+    if node.shared:  # each call has a chain of its own
+        return [node]
     tensor = node.outputs[0]
     while len(readers[tensor]) == 1 and tensor not in graph.outputs:
         reader = readers[tensor][0]
-        if isinstance(reader.layer, keras.layers.BatchNormalization):
-            return [node, reader]
         if not passes_channels(graph, reader):
             break
+        if isinstance(reader.layer, keras.layers.BatchNormalization):
+            return [node, reader]
         tensor = reader.outputs[0]
     return [node]
 

@@ -53,13 +53,16 @@ class Node:
             return marker if tensor is None else tensor
 
         args, kwargs = self.arguments.convert(substitute)
-        args = [
-            [a for a in argument if a is not marker]
-            if isinstance(argument, (list, tuple))
-            else argument
-            for argument in args
-        ]
+        if any(tensor is None for tensor in tensors):
+            args = [_without(marker, argument) for argument in args]
+            kwargs = {k: _without(marker, v) for k, v in kwargs.items()}
         return keras.tree.flatten(layer(*args, **kwargs))
+
+
+def _without(marker, argument):
+    if isinstance(argument, (list, tuple)):
+        return [element for element in argument if element is not marker]
+    return argument
 
 
 @dataclasses.dataclass(frozen=True)

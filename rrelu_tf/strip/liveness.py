@@ -13,13 +13,16 @@ class Liveness:
 
     Attributes:
         zero: per tensor, bool (channels,): exactly 0 for every model input.
-        alive: per tensor, bool (channels,): to be computed; at least one in
-            every tensor that is read, all in the model's inputs and outputs.
+        live: per tensor, bool (channels,): an output depends on it. All of
+            the model's outputs.
+        alive: per tensor, bool (channels,): to be kept. The live ones; at
+            least one of every tensor, all of the model's inputs.
         read: per tensor, bool: whether anything reads it at all.
         connected: whether any output depends on any input.
     """
 
     zero: list
+    live: list
     alive: list
     read: list
     connected: bool
@@ -37,21 +40,26 @@ def analyse(graph):
     zero = _zeros(graph)
     needed = [np.zeros_like(channels) for channels in zero]
     read = [False] * len(zero)
-    fixed = {*graph.inputs, *graph.outputs}
     for tensor in graph.outputs:
         needed[tensor][:] = True
         read[tensor] = True
+    live = [None] * len(zero)
     alive = [None] * len(zero)
 
     def settle(tensor):
-        """No reader is left to come: needed and not zero, or one channel."""
-        live = needed[tensor] & ~zero[tensor]
-        if tensor in fixed:
-            live[:] = True
-        elif not live.any():
-            live[0] = True
-        alive[tensor] = live
-        return live
+        """No reader is left to come: needed and not zero, or one channel.
+
+        That one channel is there for the shape: what it reads is not needed.
+        """
+        live[tensor] = needed[tensor].copy()
+        if tensor not in graph.outputs:
+            live[tensor] &= ~zero[tensor]
+        alive[tensor] = live[tensor].copy()
+        if tensor in graph.inputs:
+            alive[tensor][:] = True
+        elif not alive[tensor].any():
+            alive[tensor][0] = True
+        return live[tensor]
 
     for node in reversed(graph.nodes):
         if not any(read[tensor] for tensor in node.outputs):
@@ -69,7 +77,7 @@ def analyse(graph):
     for tensor in graph.inputs:
         read[tensor] = True
         settle(tensor)
-    return Liveness(zero, alive, read, connected)
+    return Liveness(zero, live, alive, read, connected)
 
 
 def _zeros(graph):

@@ -45,11 +45,13 @@ def strip(model):
 class _Rebuilt:
     """A tensor of the new model and the source's channels that it holds.
 
-    A channel that no reader knows has -1 in `holds`.
+    A channel that no reader knows has -1 in `holds`. `maker` is the key of
+    the source's node that makes it.
     """
 
     tensor: Any
     holds: np.ndarray
+    maker: str | None = None
     gather_name: str | None = None
 
 
@@ -65,19 +67,23 @@ class _Build:
             self.rebuilt[tensor] = _Rebuilt(fresh_input(graph, tensor), holds)
         self.inputs = [self.rebuilt[t].tensor for t in graph.inputs]
         self.kept = {}
+        self._kept_before = getattr(graph.model, "kept", None) or {}
+        self._layers = {}
         self._gathered = {}
-        self._names = {node.key for node in graph.nodes}
+        self._names = {tensor.name for tensor in self.inputs}
+        self._names |= {node.key for node in graph.nodes}
 
     def add(self, node):
         """Builds the narrower twin of one node."""
-        alive = [self.live.alive[tensor] for tensor in node.outputs]
+        live = [self.live.live[tensor] for tensor in node.outputs]
         zero = [self.live.zero[tensor] for tensor in node.inputs]
-        call = Call(self.graph, node, zero, alive)
+        call = Call(self.graph, node, zero, live)
         rule = rule_of(call)
         call.have = [
             None if need is None else self._known(tensor)
             for tensor, need in zip(node.inputs, rule.needed(call), strict=True)
         ]
+        call.alive = [self.live.alive[tensor] for tensor in node.outputs]
         twin = rule.twin(call)
         tensors = [
             None if want is None else self._align(tensor, want, node.key)
@@ -87,13 +93,25 @@ class _Build:
             outputs = [tensor for tensor in tensors if tensor is not None]
             self._names.discard(node.key)
         else:
+            # A layer that is called more than once stays one layer.
+            twin.layer = self._layers.setdefault(id(node.layer), twin.layer)
             outputs = node.call(twin.layer, tensors)
             _assign(node.layer, twin)
-            self.kept[node.key] = twin.outputs[0].tolist()
+            self._record(node.key, node.key, twin.outputs[0])
         for number, tensor, holds in zip(
             node.outputs, outputs, twin.outputs, strict=True
         ):
-            self.rebuilt[number] = _Rebuilt(tensor, holds, twin.gather_name)
+            self.rebuilt[number] = _Rebuilt(
+                tensor, holds, node.key, twin.gather_name
+            )
+
+    def _record(self, name, maker, channels):
+        """Notes what a layer holds, as indices into the first source."""
+        before = self._kept_before.get(maker)
+        self.kept[name] = [
+            before[channel] if before else channel
+            for channel in channels.tolist()
+        ]
 
     def _known(self, tensor):
         """The source's channels in a rebuilt tensor, one at the least."""
@@ -112,7 +130,7 @@ class _Build:
         stripped = self.graph.assemble(self.inputs, outputs, Stripped)
         if not model.trainable:
             stripped.trainable = False
-        stripped.kept = _compose(getattr(model, "kept", None), self.kept)
+        stripped.kept = self.kept
         return stripped
 
     def _align(self, tensor, want, reader):
@@ -129,7 +147,7 @@ class _Build:
                 dtype=have.tensor.dtype,
             )
             self._gathered[at] = gather(have.tensor)
-            self.kept[name] = want.tolist()
+            self._record(name, have.maker, want)
         return self._gathered[at]
 
     def _free_name(self, name):
@@ -153,13 +171,3 @@ def _assign(source, twin):
         raise AssertionError(
             f"The rule for {type(source).__name__} must give every weight."
         )
-
-
-def _compose(first, second):
-    """Indices into the first source, through two strips."""
-    if first is None:
-        return second
-    return {
-        key: [first[key][i] for i in indices] if key in first else indices
-        for key, indices in second.items()
-    }

@@ -117,19 +117,40 @@ def _double(graph):
         for node in graph.nodes:
             layer = layers.get(id(node.layer))
             if layer is None:
-                config = node.layer.get_config()
-                wide = {"dtype": "float64"} if "dtype" in config else {}
-                layer = layers[id(node.layer)] = clone(node.layer, **wide)
+                layer = layers[id(node.layer)] = _double_layer(graph, node)
             tensors = [replaced[tensor] for tensor in node.inputs]
             replaced.update(
                 zip(node.outputs, node.call(layer, tensors), strict=True)
             )
-            if isinstance(layer, keras.layers.Layer):
+            # A nested model's copy has its weights, in an order of its own.
+            if not isinstance(layer, keras.Model) and hasattr(
+                layer, "set_weights"
+            ):
                 layer.set_weights(node.layer.get_weights())
         outputs = [replaced[tensor] for tensor in graph.outputs]
-        return graph.assemble(inputs, outputs)
+        double = graph.assemble(inputs, outputs)
     except (TypeError, ValueError, tf.errors.OpError):
         return None
+    return double if _is_double(double, replaced.values()) else None
+
+
+def _double_layer(graph, node):
+    """An unbuilt float64 copy of a layer; ValueError if there is none."""
+    if isinstance(node.layer, keras.Model):
+        double = _double(trace(node.layer))
+        if double is None:
+            raise ValueError(f"{node.key} does not compute in float64.")
+        return double
+    wanted = _double_type(graph, node.outputs[0])
+    if wanted == "float64" and "dtype" in node.layer.get_config():
+        return clone(node.layer, dtype=wanted)
+    return clone(node.layer)
+
+
+def _is_double(model, tensors):
+    """Whether nothing inside a layer stayed in a narrower float type."""
+    dtypes = {value.dtype for value in (*model.variables, *tensors)}
+    return not dtypes & {"float32", "float16", "bfloat16"}
 
 
 def _double_type(graph, tensor):
@@ -144,9 +165,14 @@ def _random_inputs(graph, samples):
         tensor = graph.tensors[number]
         # Unknown sizes: small, and enough for several strides of 2.
         shape = [32 if size is None else size for size in tensor.shape[1:]]
-        values = generator.normal(size=(samples, *shape))
-        scales = 2.0 ** (np.arange(samples) % 5 - 2)
-        values *= scales.reshape(-1, *[1] * len(shape))
+        shape = (samples, *shape)
+        if _double_type(graph, number) == "float64":
+            scales = 2.0 ** (np.arange(samples) % 5 - 2)
+            values = generator.normal(size=shape)
+            values *= scales.reshape(-1, *[1] * (len(shape) - 1))
+        else:  # pixels, or indices small enough for any table
+            top = 256 if tensor.dtype == "uint8" else 2
+            values = generator.integers(top, size=shape)
         arrays.append(keras.ops.convert_to_tensor(values, tensor.dtype))
     return arrays
 
@@ -183,9 +209,26 @@ def _first_to_differ(graphs, models, inputs, tolerance):
     ]
     kept = [getattr(model, "kept", None) or {} for model in models]
     for key, x, y in zip(shared, *values, strict=True):
-        channels = [which.get(key) for which in kept]
-        if channels[0] is None and channels[1] is not None:
-            x = x[..., channels[1]]
-        if x.shape == y.shape and _distance([x], [y])[1] > tolerance:
+        x, y = _common_channels([x, y], [which.get(key) for which in kept])
+        if x.shape == y.shape and not _distance([x], [y])[1] <= tolerance:
             return key
     return None
+
+
+def _common_channels(values, kept):
+    """Two models' values of a layer, in the source's channels both hold."""
+    if kept == [None, None]:
+        return values
+    labels = [
+        np.arange(value.shape[-1] if value.ndim else 0)
+        if which is None
+        else np.array(which)
+        for value, which in zip(values, kept, strict=True)
+    ]
+    if any(
+        value.ndim < 2 or value.shape[-1] != len(label)
+        for value, label in zip(values, labels, strict=True)
+    ):
+        return values
+    _, *places = np.intersect1d(*labels, return_indices=True)
+    return [value[..., at] for value, at in zip(values, places, strict=True)]

@@ -16,8 +16,8 @@ class Call:
         graph: the graph that the node is part of.
         node: the node.
         zero: per input, bool (channels,): exactly 0 for every model input.
-        alive: per output, bool (channels,): to be computed. Known to `needed`
-            and `twin`.
+        alive: per output, bool (channels,): to be computed, which may be none
+            in `needed`, and is one at the least in `twin`.
         have: per input, int (kept,): the source's channels that the rebuilt
             tensor holds; None for an input that is not read. Known to `twin`.
     """

@@ -1,0 +1,157 @@
+"""bin/prune: what it writes, and what it refuses."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+import rrelu_tf
+from rrelu_tf.commands import prune, train
+from rrelu_tf.pruning import outputs
+from rrelu_tf.training.run_folder import Run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    flags = ["--arch=fcnn", "--epochs=2", "--learning_rate=0.01"]
+    assert train.main(["train", *flags, f"--run={folder}"]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(run):
+    assert prune.main(["prune", f"--run={run}", "--zeta=0.8"]) == 0
+    return run / "pruned"
+
+
+def refused(capfd, *arguments):
+    """The one line on stderr of a command that must fail."""
+    capfd.readouterr()
+    assert prune.main(["prune", *map(str, arguments)]) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    return line
+
+
+def test_the_small_model_is_what_masking_the_run_gives(run, folder):
+    source = Run.open(run).last()
+    keep = rrelu_tf.select(rrelu_tf.score(source, "slope"), threshold=0.8)
+    small = keras.saving.load_model(folder / "model.keras")
+    assert rrelu_tf.verify(rrelu_tf.mask(source, keep), small).samples == 8
+    gone = int((~keep["rrelu1"]).sum())
+    assert gone > 0
+    assert small.get_layer("fc1").units == 500 - gone
+
+
+def test_the_manifest_names_the_channels_that_stayed(run, folder):
+    manifest = json.loads((folder / "manifest.json").read_text())
+    slope = np.abs(Run.open(run).last().get_layer("rrelu1").slope)
+    assert manifest["kept"]["rrelu1"] == np.flatnonzero(slope > 0.8).tolist()
+    assert manifest["kept"]["fc1"] == manifest["kept"]["rrelu1"]
+    assert manifest["channels"]["fc1"] == 500
+    assert manifest["zeta"] == 0.8
+    assert manifest["class_names"] == [str(digit) for digit in range(10)]
+    assert manifest["preprocessing"]["image_shape"] == [8, 8, 1]
+
+
+def test_the_report_compares_both_models_on_test_data(run, folder):
+    report = json.loads((folder / "report.json").read_text())
+    small = keras.saving.load_model(folder / "model.keras")
+    assert report["after"]["parameters"] == small.count_params()
+    assert report["before"]["parameters"] == Run.open(run).last().count_params()
+    right = [
+        np.argmax(small(images), axis=-1) == labels
+        for images, labels in Run.open(run).data().test
+    ]
+    accuracy = np.concatenate(right).mean()
+    assert report["after"]["accuracy"] == pytest.approx(accuracy)
+    assert report["after"]["flops"] < report["before"]["flops"]
+    assert "float64" in report["notes"]["verified"]
+
+
+def test_every_plot_is_drawn(folder):
+    for name in ("slopes", "alive", "accuracy_against_zeta"):
+        content = (folder / "plots" / f"{name}.png").read_bytes()
+        assert content.startswith(b"\x89PNG")
+    assert not (folder / "dense.keras").exists()
+
+
+def test_auto_prints_the_curve_and_marks_its_choice(run, tmp_path, capfd):
+    out = tmp_path / "auto"
+    flags = [f"--run={run}", f"--out={out}", "--tolerance=20"]
+    assert prune.main(["prune", *flags]) == 0
+    printed = capfd.readouterr().out
+    assert printed.count("<= chosen") == 1
+    assert str(out) in printed
+    assert (out / "model.keras").exists()
+
+
+def test_pruning_again_replaces_the_folder(run, tmp_path):
+    out = tmp_path / "again"
+    for zeta in (0.75, 0.9):
+        flags = [f"--run={run}", f"--out={out}", f"--zeta={zeta}"]
+        assert prune.main(["prune", *flags]) == 0
+        assert json.loads((out / "manifest.json").read_text())["zeta"] == zeta
+    assert [entry.name for entry in tmp_path.iterdir()] == ["again"]
+
+
+def test_nothing_is_written_when_verification_fails(
+    run, tmp_path, monkeypatch
+):
+    def wrong(masked, stripped):
+        raise rrelu_tf.strip.NotEquivalent("planted", "fc1")
+
+    monkeypatch.setattr("rrelu_tf.pruning.procedure.verify", wrong)
+    out = tmp_path / "pruned"
+    with pytest.raises(rrelu_tf.strip.NotEquivalent, match="planted"):
+        prune.main(["prune", f"--run={run}", "--zeta=0.8", f"--out={out}"])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failure_while_writing_leaves_the_old_folder(
+    run, tmp_path, monkeypatch
+):
+    out = tmp_path / "pruned"
+    flags = ["prune", f"--run={run}", "--zeta=0.8", f"--out={out}"]
+    assert prune.main(flags) == 0
+    before = (out / "report.json").read_bytes()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(outputs, "_plot", full)
+    assert prune.main(flags) == 2
+    assert (out / "report.json").read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["pruned"]
+
+
+@pytest.mark.parametrize(
+    ("flag", "received"),
+    [
+        ("--zeta=-0.1", "threshold=-0.1"),
+        ("--zeta=nan", "threshold=nan"),
+        ("--zeta=small", "zeta=small"),
+        ("--zeta=100", "zeta=100"),
+        ("--zeta=1e-9", "zeta=1e-09"),
+        ("--tolerance=-1", "tolerance=-1.0"),
+    ],
+)
+def test_bad_thresholds_are_one_line(run, tmp_path, capfd, flag, received):
+    out = tmp_path / "pruned"
+    line = refused(capfd, f"--run={run}", f"--out={out}", flag)
+    assert line.endswith(f"Received: {received}")
+    assert not out.exists()
+
+
+def test_a_folder_that_is_no_run_is_one_line(tmp_path, capfd):
+    line = refused(capfd, f"--run={tmp_path}")
+    assert line.endswith(f"Received: run={tmp_path}")
+    assert refused(capfd).endswith("Received: run=None")
+
+
+def test_a_place_that_cannot_be_written_is_one_line(run, tmp_path, capfd):
+    (tmp_path / "file").write_text("")
+    out = tmp_path / "file" / "pruned"
+    line = refused(capfd, f"--run={run}", "--zeta=0.8", f"--out={out}")
+    assert line.endswith(f"Received: path={out}")

@@ -1,0 +1,102 @@
+"""Choosing, masking, stripping and verifying in one call."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import rrelu_tf
+from rrelu_tf.errors import UserError
+from rrelu_tf.pruning import procedure
+from rrelu_tf.pruning.silencing import Silencing
+
+
+@pytest.fixture
+def model():
+    """Ten classes told apart by fcnn's hidden units, some of them useless."""
+    model = rrelu_tf.models.create(
+        "fcnn", num_classes=10, input_shape=(4, 4, 1), activation="rrelu"
+    )
+    slope = model.get_layer("rrelu1").slope
+    values = keras.ops.convert_to_numpy(slope).copy()
+    values[:50] = np.linspace(1e-4, 1e-3, 50)
+    slope.assign(values)
+    return model
+
+
+@pytest.fixture
+def validation(model):
+    """Images labelled by the model itself: its accuracy is 1."""
+    images = np.random.default_rng(0).normal(size=(200, 4, 4, 1))
+    images = images.astype("float32")
+    labels = np.argmax(model(images), axis=-1).astype("int32")
+    return tf.data.Dataset.from_tensor_slices((images, labels)).batch(64)
+
+
+def test_auto_removes_useless_channels_and_keeps_the_accuracy(
+    model, validation
+):
+    pruned = procedure.prune(model, validation, tolerance=0.0)
+    assert pruned.choice.baseline.accuracy == 1.0
+    assert pruned.choice.chosen.accuracy == 1.0
+    assert 40 <= pruned.choice.chosen.dead < 500
+    width = pruned.model.get_layer("fc1").units
+    assert width == 500 - pruned.choice.chosen.dead
+    assert pruned.equivalence.dtype == "float64"
+    assert pruned.equivalence.relative < 1e-12
+
+
+def test_a_given_zeta_removes_exactly_the_slopes_up_to_it(model, validation):
+    before = model.get_weights()
+    pruned = procedure.prune(model, validation, zeta=1e-3)
+    assert pruned.choice.chosen.dead == 50
+    assert pruned.model.get_layer("fc1").units == 450
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_silencing_measures_what_the_masked_model_computes(model, validation):
+    keep = rrelu_tf.select(rrelu_tf.score(model, "slope"), threshold=1.0)
+    masked = rrelu_tf.mask(model, keep)
+    right = [
+        np.mean(np.argmax(masked(images), axis=-1) == labels)
+        for images, labels in validation.unbatch().batch(200)
+    ]
+    silencing = Silencing(model, validation)
+    assert silencing.accuracy(1.0) == pytest.approx(right[0])
+    assert silencing.accuracy(0.0) == 1.0  # thresholds do not add up
+
+
+def test_a_zeta_that_kills_the_output_path_is_refused(model, validation):
+    with pytest.raises(UserError, match=r"way .* output.*Received: zeta=100$"):
+        procedure.prune(model, validation, zeta=100.0)
+
+
+def test_a_zeta_that_removes_nothing_is_refused(model, validation):
+    with pytest.raises(UserError, match=r"smallest is 0.0001. Received"):
+        procedure.prune(model, validation, zeta=1e-6)
+
+
+def test_auto_without_validation_data_is_refused(model):
+    with pytest.raises(UserError, match=r"held none out.*Received: zeta=auto"):
+        procedure.prune(model, None)
+
+
+def test_a_zeta_without_validation_data_prunes(model):
+    pruned = procedure.prune(model, None, zeta=1e-3)
+    assert pruned.choice.chosen.dead == 50
+    assert np.isnan(pruned.choice.chosen.accuracy)
+
+
+@pytest.mark.parametrize("zeta", [-0.1, float("nan"), float("inf")])
+def test_a_zeta_that_is_no_threshold_is_refused(model, validation, zeta):
+    with pytest.raises(UserError, match=r"Received: threshold="):
+        procedure.prune(model, validation, zeta=zeta)
+
+
+def test_a_model_without_slopes_is_refused(validation):
+    plain = rrelu_tf.models.create(
+        "fcnn", num_classes=10, input_shape=(4, 4, 1)
+    )
+    with pytest.raises(UserError, match=r"slope score. Received: model=fcnn"):
+        procedure.prune(plain, validation)
