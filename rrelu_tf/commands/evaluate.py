@@ -8,7 +8,6 @@ latency and plots. Exit codes: 0 done; 2 a mistake in what was given.
 
 import dataclasses
 import json
-import pathlib
 
 from absl import flags
 
@@ -155,9 +154,7 @@ def _latency(classify, batches):
 
 
 def _plot(chosen, zeta):
-    from rrelu_tf.analysis import plots
-    from rrelu_tf.analysis.training_curves import training_curves
-    from rrelu_tf.training import slopes
+    from rrelu_tf.training import pictures, slopes
 
     own_run = chosen.run is not None and chosen.path == chosen.run.path
     folder = chosen.path.with_name(f"{chosen.path.stem}_plots")
@@ -169,23 +166,6 @@ def _plot(chosen, zeta):
             "--plots needs a model with rotated activations. "
             f"Received: model={chosen.path}"
         )
-    _make(folder)
-    if own_run:
-        training_curves(chosen.run.metrics, folder / "training_curves.png")
-    if values:
-        total = {name: len(each) for name, each in values.items()}
-        plots.slope_histogram(values, folder / "slopes.png", zeta)
-        plots.alive_along_depth(
-            slopes.alive(values, zeta), total, folder / "alive.png"
-        )
+    metrics = chosen.run.metrics if own_run else None
+    pictures.draw(folder, values, zeta, metrics)
     print(f"plots: {folder}")
-
-
-def _make(folder: pathlib.Path):
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"The folder must be writable, but: {error.strerror}. "
-            f"Received: plots={folder}"
-        ) from error

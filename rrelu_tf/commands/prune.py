@@ -16,9 +16,7 @@ from rrelu_tf.errors import UserError
 
 FLAGS = flags.FlagValues()
 
-flags.DEFINE_string(
-    "run", None, "Run folder of bin/train.", flag_values=FLAGS
-)
+flags.DEFINE_string("run", None, "Run folder of bin/train.", flag_values=FLAGS)
 flags.DEFINE_string(
     "zeta",
     "auto",

@@ -102,9 +102,7 @@ def _accuracy(model, dataset):
 def _manifest(source, pruned, data):
     """What stayed, channel by channel, and what serving needs."""
     graph = trace(source)
-    widths = {
-        node.key: graph.channels(node.outputs[0]) for node in graph.nodes
-    }
+    widths = {node.key: graph.channels(node.outputs[0]) for node in graph.nodes}
     return {
         "source": source.name,
         "zeta": pruned.choice.chosen.zeta,

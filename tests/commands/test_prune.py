@@ -96,9 +96,7 @@ def test_pruning_again_replaces_the_folder(run, tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["again"]
 
 
-def test_nothing_is_written_when_verification_fails(
-    run, tmp_path, monkeypatch
-):
+def test_nothing_is_written_when_verification_fails(run, tmp_path, monkeypatch):
     def wrong(masked, stripped):
         raise rrelu_tf.strip.NotEquivalent("planted", "fc1")
 

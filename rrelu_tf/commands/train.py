@@ -1,0 +1,259 @@
+"""Trains a network with rotated activations; the same command goes on.
+
+    bin/train --arch=wrn_40_4 --activation=rrelu
+
+trains on the embedded digits. Stopped or killed, the same command goes on from
+the last whole epoch. Exit codes: 0 done, or stopped by SIGTERM; 2 a mistake in
+what was given, or a loss that is not finite; 130 stopped by SIGINT.
+"""
+
+import contextlib
+import dataclasses
+import pathlib
+import re
+import signal
+import threading
+
+from absl import flags
+
+from rrelu_tf.commands import entry, quiet
+from rrelu_tf.errors import UserError
+from rrelu_tf.training.recipe import PRECISIONS, Recipe
+
+FLAGS = flags.FlagValues()
+
+
+def main(argv=None):
+    """Runs the command; returns its exit code."""
+    return entry.run(FLAGS, _call, argv)
+
+
+def _call(values):
+    recipe = _recipe(values)
+    path = values.run or _default_run(recipe)
+    with _terminable():
+        quiet.import_tensorflow()
+        from rrelu_tf.training import interruption, trainer
+
+        where = {"data_dir": values.data_dir, "download": values.download}
+        try:
+            trainer.train(recipe, path, **where)
+        except interruption.Interrupted as stop:
+            print(f"{stop}; {_GO_ON}")
+            if stop.signal == signal.SIGINT:
+                raise KeyboardInterrupt from stop
+    return 0
+
+
+_GO_ON = "the same command goes on from the last whole epoch"
+
+
+@contextlib.contextmanager
+def _terminable():
+    """SIGTERM exits with 0 where the trainer does not listen itself."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, _leave)
+    try:
+        yield
+    except SystemExit:
+        print(f"stopped by SIGTERM; {_GO_ON}")
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _leave(number, frame):
+    raise SystemExit(0)
+
+
+def _recipe(values):
+    names = {field.name for field in dataclasses.fields(Recipe)}
+    chosen = {name: values[name].value for name in names}
+    try:
+        milestones = tuple(int(text) for text in values.milestones)
+    except ValueError as error:
+        raise UserError(
+            "milestones must be whole numbers between commas. "
+            f"Received: milestones={','.join(values.milestones)}"
+        ) from error
+    return Recipe(**chosen | {"milestones": milestones})
+
+
+def _default_run(recipe):
+    # A data set may be a folder, whose last name stands for it.
+    dataset = pathlib.PurePath(recipe.dataset).name
+    name = f"{dataset}-{recipe.arch}-{recipe.activation}-seed{recipe.seed}"
+    return pathlib.Path("runs", re.sub(r"[^\w.-]", "_", name))
+
+
+def _define(define, name, help):
+    define(name, getattr(Recipe, name), help, flag_values=FLAGS)
+
+
+_STRING, _FLOAT = flags.DEFINE_string, flags.DEFINE_float
+_INTEGER, _BOOLEAN = flags.DEFINE_integer, flags.DEFINE_boolean
+
+_define(
+    _STRING,
+    "arch",
+    "Architecture: resnet20/32/44/56/110, wrn_<depth>_<width>, fcnn.",
+)
+_define(
+    _STRING,
+    "activation",
+    "relu, gelu, silu, or the rotated rrelu, rgelu, rsilu.",
+)
+_define(
+    _STRING,
+    "dataset",
+    "digits (embedded), a TFDS name (mnist, cifar10, ...), or a folder with "
+    "train/ and test/.",
+)
+_define(
+    _INTEGER,
+    "image_size",
+    "Side of the images, where they differ in size.",
+)
+_define(
+    _STRING,
+    "augmentation",
+    "Augmentation of the training images; auto: the data set's own.",
+)
+_define(
+    _STRING,
+    "normalization",
+    "Mean and deviation to normalise by; auto: the data set's own.",
+)
+_define(
+    _FLOAT,
+    "validation_split",
+    "Share of train held out to choose the best epoch on; with 0 the last "
+    "epoch is the best.",
+)
+_define(
+    _INTEGER,
+    "batch_size",
+    "Images a step, over all devices together.",
+)
+_define(
+    _INTEGER,
+    "epochs",
+    "Epochs of the whole run.",
+)
+_define(
+    _STRING,
+    "optimizer",
+    "sgd or adam.",
+)
+_define(
+    _FLOAT,
+    "learning_rate",
+    "Learning rate that the schedule starts from.",
+)
+_define(
+    _STRING,
+    "schedule",
+    "constant, cosine_epoch, cosine_step or multistep.",
+)
+_define(
+    _INTEGER,
+    "warmup_epochs",
+    "Epochs of linear warm-up.",
+)
+flags.DEFINE_list(
+    "milestones",
+    [],
+    "Epochs after which multistep multiplies the learning rate by gamma.",
+    flag_values=FLAGS,
+)
+_define(
+    _FLOAT,
+    "gamma",
+    "Factor of the learning rate at each milestone.",
+)
+_define(
+    _FLOAT,
+    "momentum",
+    "Momentum of SGD.",
+)
+_define(
+    _BOOLEAN,
+    "nesterov",
+    "Nesterov momentum.",
+)
+_define(
+    _FLOAT,
+    "weight_decay",
+    "Coupled weight decay, on every weight.",
+)
+_define(
+    _FLOAT,
+    "slope_l1",
+    "L1 penalty on the slopes.",
+)
+_define(
+    _FLOAT,
+    "label_smoothing",
+    "Label smoothing.",
+)
+flags.DEFINE_enum(
+    "mixed_precision",
+    Recipe.mixed_precision,
+    PRECISIONS,
+    "Type to compute in; weights stay float32.",
+    flag_values=FLAGS,
+)
+_define(
+    _BOOLEAN,
+    "jit_compile",
+    "Compile the step by XLA.",
+)
+_define(
+    _STRING,
+    "strategy",
+    "auto (all GPUs), none or mirrored.",
+)
+_define(
+    _INTEGER,
+    "virtual_devices",
+    "Split the CPU into this many devices, to try mirrored.",
+)
+_define(
+    _BOOLEAN,
+    "sync_batch_norm",
+    "Batch statistics over all devices, not each device's own.",
+)
+_define(
+    _INTEGER,
+    "seed",
+    "Seed of weights, order, augmentation and validation split.",
+)
+_define(
+    _BOOLEAN,
+    "deterministic",
+    "Deterministic kernels: a resumed run ends bit for bit like an "
+    "uninterrupted one, on a GPU too (slower there). With --jit_compile it "
+    "is up to XLA.",
+)
+_define(
+    _FLOAT,
+    "monitor_zeta",
+    "|slope| above which metrics and logs count a channel as alive.",
+)
+flags.DEFINE_string(
+    "data_dir", None, "Where the data set lies.", flag_values=FLAGS
+)
+flags.DEFINE_boolean(
+    "download",
+    False,
+    "Fetch the data set if it is not there.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
+    "run",
+    None,
+    "The run's folder; default runs/<dataset>-<arch>-<activation>-seed<seed>.",
+    flag_values=FLAGS,
+)

@@ -1,0 +1,54 @@
+"""One process at a time trains in a run folder."""
+
+import contextlib
+import fcntl
+import pathlib
+
+from rrelu_tf.errors import UserError
+
+FILE = ".lock"
+
+
+@contextlib.contextmanager
+def claimed(path):
+    """Makes the run folder and keeps other processes from training in it.
+
+    The system frees the claim however this process ends.
+
+    Raises:
+        UserError: if the folder cannot be written, or if another process
+            trains there.
+    """
+    path = pathlib.Path(path)
+    make_folder(path)
+    with _open(path) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(
+                "only one process at a time may train in a run folder. "
+                f"Received: run={path}"
+            ) from error
+        yield
+
+
+def make_folder(path):
+    """Makes a folder and its parents; raises `UserError` if it cannot."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _not_writable(path, error) from error
+
+
+def _open(path):
+    try:
+        return open(path / FILE, "w")
+    except OSError as error:
+        raise _not_writable(path, error) from error
+
+
+def _not_writable(path, error):
+    return UserError(
+        f"the run folder must be writable, but: {error.strerror}. "
+        f"Received: run={path}"
+    )

@@ -1,0 +1,106 @@
+"""What decides a run's result: every choice, its default and its rule."""
+
+import dataclasses
+import math
+
+from rrelu_tf.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """The choices that two runs must share to end bit for bit alike.
+
+    Where the data lie and where the run is written are not part of it. The
+    defaults train any architecture on the embedded digits in a few minutes on
+    two cores. Every field is a plain value, so that a recipe fits in JSON.
+
+    Raises:
+        UserError: if a value breaks its rule in `RULES`.
+    """
+
+    arch: str = "resnet20"
+    activation: str = "rrelu"
+    dataset: str = "digits"
+    image_size: int | None = None
+    augmentation: str = "auto"
+    normalization: str = "auto"
+    validation_split: float = 0.1
+    batch_size: int = 128
+    epochs: int = 12
+    optimizer: str = "sgd"
+    learning_rate: float = 0.1
+    schedule: str = "cosine_epoch"
+    warmup_epochs: int = 0
+    milestones: tuple[int, ...] = ()
+    gamma: float = 0.1
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 5e-4
+    slope_l1: float = 0.0
+    label_smoothing: float = 0.0
+    mixed_precision: str = "none"
+    jit_compile: bool = False
+    strategy: str = "auto"
+    virtual_devices: int = 0
+    sync_batch_norm: bool = False
+    seed: int = 0
+    deterministic: bool = True
+    monitor_zeta: float = 0.1
+
+    def __post_init__(self):
+        for name, (rule, holds) in RULES.items():
+            value = getattr(self, name)
+            if not holds(value):
+                raise UserError(
+                    f"{name} must be {rule}. Received: {name}={value}"
+                )
+
+    def to_dict(self):
+        """Plain values by name, as they come back from JSON."""
+        values = dataclasses.asdict(self)
+        return values | {"milestones": list(self.milestones)}
+
+    @classmethod
+    def from_dict(cls, values):
+        """The recipe of `to_dict`; names that are no field are left out."""
+        fields = {field.name for field in dataclasses.fields(cls)}
+        chosen = {k: v for k, v in values.items() if k in fields}
+        return cls(
+            **chosen | {"milestones": tuple(chosen.get("milestones", ()))}
+        )
+
+
+def _finite_above_zero(value):
+    return math.isfinite(value) and value > 0
+
+
+def _finite_not_negative(value):
+    return math.isfinite(value) and value >= 0
+
+
+def _below_one(value):
+    return 0 <= value < 1
+
+
+PRECISIONS = ("none", "float16", "bfloat16")
+
+RULES = {
+    "image_size": ("at least 1", lambda value: value is None or value >= 1),
+    "validation_split": ("at least 0 and below 1", _below_one),
+    "batch_size": ("at least 1", lambda value: value >= 1),
+    "epochs": ("at least 1", lambda value: value >= 1),
+    "learning_rate": ("a finite number above 0", _finite_above_zero),
+    "warmup_epochs": ("at least 0", lambda value: value >= 0),
+    "gamma": ("a finite number above 0", _finite_above_zero),
+    "momentum": ("at least 0 and below 1", _below_one),
+    "weight_decay": ("a finite number, at least 0", _finite_not_negative),
+    "slope_l1": ("a finite number, at least 0", _finite_not_negative),
+    "label_smoothing": ("at least 0 and below 1", _below_one),
+    "mixed_precision": (
+        "one of " + ", ".join(PRECISIONS),
+        lambda value: value in PRECISIONS,
+    ),
+    "virtual_devices": ("at least 0", lambda value: value >= 0),
+    "seed": ("from 0 to 2147483647", lambda value: 0 <= value < 2**31),
+    "monitor_zeta": ("a finite number, at least 0", _finite_not_negative),
+}

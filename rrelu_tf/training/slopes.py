@@ -1,0 +1,22 @@
+"""The slopes of a model's rotated activations, and how many are alive."""
+
+import numpy as np
+
+from rrelu_tf.layers import Rotated
+
+
+def of(model):
+    """Maps the name of each rotated layer to its slopes, `(channels,)`."""
+    return {
+        layer.name: np.asarray(layer.slope)
+        for layer in model.layers
+        if isinstance(layer, Rotated)
+    }
+
+
+def alive(slopes, zeta):
+    """Maps each layer to how many of its slopes have |slope| > zeta."""
+    return {
+        name: int(np.count_nonzero(np.abs(values) > zeta))
+        for name, values in slopes.items()
+    }

@@ -1,0 +1,129 @@
+"""Trains a recipe in a run folder, from wherever that run stands."""
+
+import keras
+import tensorflow as tf
+
+from rrelu_tf.errors import UserError
+from rrelu_tf.training import (
+    building,
+    checkpoints,
+    claim,
+    pictures,
+    report,
+    run_folder,
+    slopes,
+    strategy,
+)
+from rrelu_tf.training.finite_loss import FiniteLoss
+from rrelu_tf.training.interruption import Interruption
+from rrelu_tf.training.measuring import Measuring
+from rrelu_tf.training.monitoring import Monitoring
+from rrelu_tf.training.progress import Progress
+from rrelu_tf.training.saving import Saving
+
+
+def train(recipe, path, *, data_dir=None, download=False):
+    """Trains, or goes on training, and reports.
+
+    A run that was stopped or killed goes on from its last whole checkpoint
+    and, on one device and with `recipe.deterministic`, ends bit for bit where
+    the uninterrupted run ends. A finished run is only opened.
+
+    Args:
+        recipe: a `Recipe`.
+        path: the run's folder; made if it is not there.
+        data_dir: where the data set lies, see `rrelu_tf.data.load`.
+        download: bool, whether it may be fetched.
+
+    Returns:
+        The `Run`.
+
+    Raises:
+        UserError: if the folder belongs to another recipe or cannot be
+            written, the data cannot be read, or the loss stops being finite.
+        Interrupted: if SIGTERM or SIGINT came; the last whole epoch is saved.
+    """
+    with Interruption() as interruption:
+        run = run_folder.find(path, recipe)
+        if run is not None and run.is_finished:
+            print(f"the run is finished already: {run.path}")
+            return run
+        # First: a seed starts TensorFlow's runtime, with the devices it has.
+        devices = strategy.create(recipe.strategy, recipe.virtual_devices)
+        _prepare(recipe, devices)
+        where = {"data_dir": data_dir, "download": download}
+        data = building.load_data(recipe, **where)
+        strategy.check_shares(
+            devices,
+            recipe.batch_size,
+            train=data.train_size,
+            validation=data.validation_size,
+            test=data.test_size,
+        )
+        with devices.scope(), building.precision(recipe.mixed_precision):
+            schedule = building.create_schedule(recipe, data.steps_per_epoch)
+            model = building.create_model(
+                recipe, data.num_classes, data.image_shape
+            )
+            building.compile_model(recipe, model, schedule)
+            interruption.check()
+            with claim.claimed(path):
+                run = run_folder.start(path, recipe, data, **where)
+                _fit(run, model, data, schedule, interruption)
+                pictures.draw(
+                    run.path / "plots",
+                    slopes.of(run.last()),
+                    recipe.monitor_zeta,
+                    run.metrics,
+                )
+                report.write(run, model, data, [interruption])
+    print(f"the run is finished: {run.path}; see {run.path / 'report.md'}")
+    return run
+
+
+def _prepare(recipe, devices):
+    if recipe.mixed_precision == "float16" and devices.num_replicas_in_sync > 1:
+        # Keras's loss scaling looks at the first replica's gradients alone.
+        raise UserError(
+            "On several replicas mixed precision must be bfloat16, as float16 "
+            "can turn the weights NaN. Received: mixed_precision=float16"
+        )
+    keras.utils.set_random_seed(recipe.seed)
+    # XLA refuses to compile under TensorFlow's switch; on a CPU it needs none.
+    if recipe.deterministic and not recipe.jit_compile:
+        tf.config.experimental.enable_op_determinism()
+
+
+def _fit(run, model, data, schedule, interruption):
+    recipe = run.recipe
+    checkpoint = checkpoints.latest(run.checkpoints)
+    history = checkpoint.history if checkpoint else []
+    saving = Saving(run, history)
+    saving.set_model(model)
+    if checkpoint is not None:
+        checkpoints.restore(checkpoint, model, model.optimizer)
+        print(f"going on after epoch {checkpoint.epoch} of {recipe.epochs}")
+    # Epoch 0 too; and after a resume the table fits the checkpoint again.
+    saving.save()
+    done = len(history)
+    if done == recipe.epochs:
+        return
+    progress = Progress(recipe.epochs, done, data.steps_per_epoch)
+    with progress:
+        model.fit(
+            data.train(done, recipe.epochs),
+            steps_per_epoch=data.steps_per_epoch,
+            initial_epoch=done,
+            epochs=recipe.epochs,
+            validation_data=data.validation,
+            shuffle=False,
+            verbose=0,
+            callbacks=[
+                interruption,
+                FiniteLoss(),
+                Measuring(schedule, recipe.monitor_zeta),
+                Monitoring(run.tensorboard, recipe.monitor_zeta, done == 0),
+                saving,
+                progress,
+            ],
+        )

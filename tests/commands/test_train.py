@@ -1,0 +1,260 @@
+"""`bin/train` as a process: killed, stopped, out of disk, misused."""
+
+import csv
+import json
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from rrelu_tf.training import checkpoints
+
+EPOCHS = 10
+FLAGS = ("--arch=fcnn", f"--epochs={EPOCHS}", "--batch_size=64")
+
+# The real command, whose disk takes half a second to flush.
+SLOW_DISK = """
+import os, sys, time
+real = os.fsync
+def slow(descriptor):
+    time.sleep(0.5)
+    real(descriptor)
+os.fsync = slow
+from rrelu_tf.commands.train import main
+sys.exit(main())
+"""
+
+
+@pytest.fixture(scope="module")
+def start(request):
+    root = request.config.rootpath
+
+    command = (root / "bin" / "train",)
+
+    def start(folder, *flags, script=command, path=root, **options):
+        return subprocess.Popen(
+            [sys.executable, *script, *FLAGS, f"--run={folder}", *flags],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": str(path)},
+            **options,
+        )
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(start, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("uninterrupted") / "run"
+    finish(start(folder))
+    return folder
+
+
+def finish(process):
+    out, err = process.communicate()
+    assert process.returncode == 0, err
+    assert err == ""
+    assert "the run is finished" in out
+    return out
+
+
+def wait_for(process, found):
+    while not found():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.001)
+
+
+def wait_for_epoch(process, folder, epoch):
+    def found():
+        saved = checkpoints.epochs(folder / "checkpoints")
+        return bool(saved) and saved[-1] >= epoch
+
+    wait_for(process, found)
+
+
+def kill(process):
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+
+
+def outcome(folder):
+    """All that must be equal, bit for bit; times are left out."""
+    names = ("seconds", "cpu_seconds")
+    states = {}
+    for epoch in checkpoints.epochs(folder / "checkpoints"):
+        state = checkpoints.read(folder / "checkpoints", epoch)
+        arrays = [array.tobytes() for array in state.model + state.optimizer]
+        states[epoch] = (state.best_epoch, arrays)
+    with open(folder / "metrics.csv", newline="") as file:
+        table = [
+            {k: v for k, v in row.items() if k not in names}
+            for row in csv.DictReader(file)
+        ]
+    report = json.loads((folder / "report.json").read_text())
+    return states, table, report["last"], report["best"]
+
+
+def assert_ends_alike(folder, other):
+    ends = outcome(folder), outcome(other)
+    assert len(ends[0][1]) == EPOCHS
+    assert ends[0] == ends[1]
+
+
+@pytest.mark.parametrize(
+    "seed",
+    [0, *(pytest.param(s, marks=pytest.mark.slow) for s in range(1, 8))],
+)
+def test_killed_it_goes_on_and_ends_bit_for_bit_alike(
+    seed, start, uninterrupted, tmp_path
+):
+    draw = random.Random(seed)
+    folder = tmp_path / "run"
+    process = start(folder)
+    wait_for_epoch(process, folder, draw.randrange(0, 4))
+    time.sleep(draw.uniform(0, 0.2))
+    kill(process)
+
+    # Now in the middle of a save.
+    process = start(folder, script=("-c", SLOW_DISK))
+    first = checkpoints.epochs(folder / "checkpoints")[-1]
+    epoch = draw.randrange(first + 1, min(first + 3, EPOCHS) + 1)
+    path = checkpoints.path_of(folder / "checkpoints", epoch)
+    temporary = path.with_name(f".{path.name}.{process.pid}.tmp")
+    wait_for(process, temporary.exists)
+    time.sleep(draw.uniform(0, 0.4))
+    kill(process)
+    assert temporary.exists()
+
+    assert f"going on after epoch {epoch - 1} of" in finish(start(folder))
+    assert not temporary.exists()
+    assert_ends_alike(folder, uninterrupted)
+
+
+def test_sigterm_exits_cleanly_and_the_same_command_goes_on(
+    start, uninterrupted, tmp_path
+):
+    folder = tmp_path / "run"
+    process = start(folder)
+    wait_for_epoch(process, folder, 2)
+    process.terminate()
+    out, err = process.communicate()
+    assert (process.returncode, err) == (0, "")
+    assert "stopped by SIGTERM; the same command goes on" in out
+    assert not (folder / "report.json").exists()
+    finish(start(folder))
+    assert_ends_alike(folder, uninterrupted)
+
+
+@pytest.mark.slow
+def test_sigint_exits_with_130(start, tmp_path):
+    folder = tmp_path / "run"
+    process = start(folder)
+    wait_for_epoch(process, folder, 1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate()
+    assert (process.returncode, err) == (130, "")
+    assert "stopped by SIGINT" in out
+
+
+def test_a_full_disk_is_one_line_and_the_run_can_go_on(
+    start, uninterrupted, tmp_path
+):
+    # Checkpoints grow by their history: this limit is met in mid-run.
+    sizes = [
+        checkpoints.path_of(uninterrupted / "checkpoints", epoch).stat().st_size
+        for epoch in (EPOCHS - 1, EPOCHS)
+    ]
+    limit = int(np.mean(sizes)) - 3 * (sizes[1] - sizes[0])
+    folder = tmp_path / "run"
+    process = start(
+        folder,
+        preexec_fn=lambda: resource.setrlimit(
+            resource.RLIMIT_FSIZE, (limit, limit)
+        ),
+    )
+    _, err = process.communicate()
+    assert process.returncode == 2
+    assert err.count("\n") == 1
+    assert "File too large" in err
+    kept = checkpoints.latest(folder / "checkpoints").epoch
+    assert 0 < kept < EPOCHS
+    assert f"going on after epoch {kept} of" in finish(start(folder))
+    assert_ends_alike(folder, uninterrupted)
+
+
+@pytest.mark.slow
+def test_a_cut_checkpoint_is_passed_over_and_the_end_is_alike(
+    start, uninterrupted, tmp_path
+):
+    folder = tmp_path / "run"
+    process = start(folder)
+    wait_for_epoch(process, folder, 3)
+    kill(process)
+    epoch = checkpoints.epochs(folder / "checkpoints")[-1]
+    path = checkpoints.path_of(folder / "checkpoints", epoch)
+    os.truncate(path, path.stat().st_size // 2)
+    process = start(folder)
+    out, err = process.communicate()
+    assert process.returncode == 0
+    assert err.count("\n") == 1
+    assert path.name in err
+    assert f"going on after epoch {epoch - 1} of" in out
+    assert_ends_alike(folder, uninterrupted)
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--epoch=3",),
+        ("--epochs=0",),
+        ("--learning_rate=nan",),
+        ("--milestones=a",),
+        ("--mixed_precision=float8",),
+        ("word",),
+    ],
+)
+def test_misuse_is_one_line_and_2_before_tensorflow(flags, start, tmp_path):
+    # Should TensorFlow be imported, its import fails with a traceback.
+    (tmp_path / "tensorflow.py").write_text("raise AssertionError")
+    process = start(tmp_path / "run", *flags, path=tmp_path)
+    out, err = process.communicate()
+    assert process.returncode == 2
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith("error: ")
+    assert not (tmp_path / "run").exists()
+
+
+def test_help_imports_no_tensorflow(repository):
+    script = (
+        "import sys; from rrelu_tf.commands.train import main; "
+        "assert main(['train', '--help']) == 0; "
+        "heavy = {'tensorflow', 'keras', 'numpy'} & set(sys.modules); "
+        "assert not heavy, heavy"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=repository,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    assert "--weight_decay" in run.stdout
+
+
+def test_an_unknown_architecture_is_one_line_and_writes_nothing(
+    start, tmp_path
+):
+    process = start(tmp_path / "run", "--arch=resnet21")
+    _, err = process.communicate()
+    assert process.returncode == 2
+    assert err.count("\n") == 1
+    assert "resnet20" in err
+    assert not (tmp_path / "run").exists()

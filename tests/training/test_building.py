@@ -1,0 +1,49 @@
+import keras
+import numpy as np
+import pytest
+
+from rrelu_tf.training import building
+from rrelu_tf.training.recipe import Recipe
+
+
+@pytest.fixture
+def logits():
+    return np.random.default_rng(0).normal(size=(6, 5)).astype("float32")
+
+
+LABELS = np.array([0, 1, 2, 3, 4, 0])
+
+
+def test_without_smoothing_the_loss_is_keras_sparse_crossentropy(logits):
+    keras_loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    loss = building.SmoothedCrossentropy()
+    assert loss(LABELS, logits) == keras_loss(LABELS, logits)
+
+
+def test_smoothing_spreads_its_share_over_all_classes(logits):
+    target = 0.8 * np.eye(5)[LABELS] + 0.2 / 5
+    wide = logits.astype("float64")
+    log_p = wide - np.log(np.exp(wide).sum(-1, keepdims=True))
+    expected = -(target * log_p).sum(-1).mean()
+    loss = building.SmoothedCrossentropy(0.2)(LABELS, logits)
+    assert float(loss) == pytest.approx(expected, rel=1e-6)
+
+
+def test_precision_ends_with_its_block():
+    with building.precision("bfloat16"):
+        inside = keras.layers.Dense(1)
+    assert inside.compute_dtype == "bfloat16"
+    assert inside.variable_dtype == "float32"
+    assert keras.layers.Dense(1).compute_dtype == "float32"
+
+
+def test_slope_l1_adds_its_penalty_to_the_loss():
+    create = building.create_model
+    plain, penalised = (
+        create(Recipe(arch="fcnn", slope_l1=factor), 10, (8, 8, 1))
+        for factor in (0.0, 0.5)
+    )
+    assert plain.losses == []
+    slope = np.asarray(penalised.get_layer("rrelu1").slope)
+    expected = 0.5 * np.abs(slope).sum()
+    assert float(sum(penalised.losses)) == pytest.approx(expected, rel=1e-5)

@@ -1,0 +1,44 @@
+import json
+import math
+
+import pytest
+
+from rrelu_tf.errors import UserError
+from rrelu_tf.training.recipe import Recipe
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("epochs", 0),
+        ("batch_size", 0),
+        ("learning_rate", 0.0),
+        ("learning_rate", -1.0),
+        ("learning_rate", math.nan),
+        ("learning_rate", math.inf),
+        ("weight_decay", -1e-4),
+        ("weight_decay", math.nan),
+        ("slope_l1", -1.0),
+        ("label_smoothing", 1.0),
+        ("label_smoothing", -0.1),
+        ("validation_split", 1.0),
+        ("momentum", 1.0),
+        ("gamma", 0.0),
+        ("warmup_epochs", -1),
+        ("virtual_devices", -1),
+        ("image_size", 0),
+        ("seed", -1),
+        ("seed", 2**31),
+        ("monitor_zeta", math.nan),
+        ("mixed_precision", "float8"),
+    ],
+)
+def test_a_value_that_breaks_its_rule_is_refused(name, value):
+    with pytest.raises(UserError, match=f"Received: {name}={value}$"):
+        Recipe(**{name: value})
+
+
+def test_a_recipe_survives_json():
+    recipe = Recipe(milestones=(3, 5), learning_rate=1 / 3, image_size=32)
+    values = json.loads(json.dumps(recipe.to_dict()))
+    assert Recipe.from_dict(values | {"data_dir": "elsewhere"}) == recipe
