@@ -5,7 +5,7 @@ import numpy as np
 
 from rrelu_tf.errors import UserError
 from rrelu_tf.layers import Rotated
-from rrelu_tf.strip.graph import trace
+from rrelu_tf.strip.graph import fresh_input, trace
 from rrelu_tf.strip.rules import passes_channels
 from rrelu_tf.strip.stripped import Stripped
 
@@ -61,7 +61,13 @@ def mask(model, keep):
 
 def copy(model):
     """A model of the same layers and weights that shares neither."""
-    twin = keras.models.clone_model(model)
+    graph = trace(model)
+    # Keras would give unnamed inputs new names.
+    inputs = [fresh_input(graph, tensor) for tensor in graph.inputs]
+    structure = graph.model.input
+    twin = keras.models.clone_model(
+        model, input_tensors=keras.tree.pack_sequence_as(structure, inputs)
+    )
     twin.set_weights(model.get_weights())
     if isinstance(model, Stripped):
         twin.kept = model.kept

@@ -75,6 +75,7 @@ class Graph:
         inputs: numbers of the model's input tensors.
         outputs: numbers of the model's output tensors.
         tensors: the symbolic tensors, by number.
+        name: the source model's name.
     """
 
     model: keras.Model
@@ -82,6 +83,7 @@ class Graph:
     inputs: list
     outputs: list
     tensors: list
+    name: str
 
     def channels(self, tensor):
         """Size of the last axis; 1 where it is unknown or the batch."""
@@ -114,7 +116,7 @@ class Graph:
                 structures, (inputs, outputs), strict=True
             )
         )
-        return model_class(inputs, outputs, name=self.model.name)
+        return model_class(inputs, outputs, name=self.name)
 
 
 def trace(model):
@@ -129,6 +131,7 @@ def trace(model):
     Raises:
         UserError: a subclassed or unbuilt model, which has no graph.
     """
+    name = model.name
     if isinstance(model, keras.Sequential) and model.built:
         model = model._functional
     if not hasattr(model, "_nodes_by_depth"):
@@ -166,7 +169,7 @@ def trace(model):
     outputs = [number(tensor) for tensor in model.outputs]
     order = {id(layer): i for i, layer in enumerate(model.operations)}
     nodes = _topological(nodes, inputs, lambda node: order[id(node.layer)])
-    return Graph(model, nodes, inputs, outputs, tensors)
+    return Graph(model, nodes, inputs, outputs, tensors, name)
 
 
 def _topological(nodes, inputs, preference):

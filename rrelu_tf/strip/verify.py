@@ -71,14 +71,11 @@ def verify(a, b, *, samples=8, tolerance=None):
         )
     graphs = trace(a), trace(b)
     _same_interface(*graphs)
-    doubles = [_double(graph) for graph in graphs]
-    dtype = "float32" if None in doubles else "float64"
-    if dtype == "float64":
-        graphs = [trace(model) for model in doubles]
+    wide = _in_float64(graphs, samples)
+    dtype = "float64" if wide else "float32"
+    graphs, inputs, outputs = wide or (graphs, *_run(graphs, samples))
     if tolerance is None:
         tolerance = _TOLERANCES[dtype]
-    inputs = _random_inputs(graphs[0], samples)
-    outputs = [_outputs(graph, graph.outputs, inputs) for graph in graphs]
     difference, relative = _distance(*outputs)
     if not relative <= tolerance:
         layer = _first_to_differ(graphs, (a, b), inputs, tolerance)
@@ -103,6 +100,24 @@ def _same_interface(a, b):
                 f"Two models can be compared if their {what} have the same "
                 f"shapes. Received: a={shapes[0]}, b={shapes[1]}"
             )
+
+
+def _run(graphs, samples):
+    """Random inputs, and the outputs of each graph."""
+    inputs = _random_inputs(graphs[0], samples)
+    return inputs, [_outputs(graph, graph.outputs, inputs) for graph in graphs]
+
+
+def _in_float64(graphs, samples):
+    """Float64 graphs, inputs, outputs; None where a layer refuses float64."""
+    doubles = [_double(graph) for graph in graphs]
+    if None in doubles:
+        return None
+    graphs = [trace(double) for double in doubles]
+    try:
+        return graphs, *_run(graphs, samples)
+    except tf.errors.OpError:  # an operation without a float64 kernel
+        return None
 
 
 def _double(graph):
