@@ -4,10 +4,8 @@ import json
 import pathlib
 import shutil
 
-import keras
-
 from rrelu_tf import atomic
-from rrelu_tf.analysis import latency, plots, report
+from rrelu_tf.analysis import accuracy, latency, plots, report
 from rrelu_tf.analysis.profile import profile
 from rrelu_tf.pruning.procedure import Pruned
 from rrelu_tf.scoring import score
@@ -61,7 +59,9 @@ def _compare(source, pruned, data, folder, notes):
     before, after = (
         report.measurements(
             profile(model),
-            accuracy=_accuracy(model, data.test),
+            accuracy=accuracy.evaluate(
+                accuracy.of_model(model), data.test
+            ).accuracy,
             latency=time,
             file=file,
         )
@@ -89,14 +89,6 @@ def _compare(source, pruned, data, folder, notes):
         data=data.description,
         **notes,
     )
-
-
-def _accuracy(model, dataset):
-    """Share of a dataset's images that the model classifies correctly."""
-    metric = keras.metrics.SparseCategoricalAccuracy()
-    for images, labels in dataset:
-        metric.update_state(labels, model.predict_on_batch(images))
-    return float(metric.result())
 
 
 def _manifest(source, pruned, data):

@@ -48,12 +48,14 @@ class Gather(Rule):
 
         So a chain of gathers becomes one. A channel with two live outputs
         cannot carry both labels: then the gather stays, as does one that
-        changes the dtype.
+        changes the dtype or makes an output of the model.
         """
         have, kept = call.have[0], call.kept_out()
         indices = positions(np.array(call.layer.indices)[kept], have)
         real = indices[indices >= 0]
-        if len(set(real.tolist())) < len(real) or not call.same_dtypes():
+        is_output = call.node.outputs[0] in call.graph.outputs
+        twice = len(set(real.tolist())) < len(real)
+        if twice or is_output or not call.same_dtypes():
             layer = clone(call.layer, indices=indices.tolist())
             return Twin(layer, [have], [kept])
         labels = np.full(len(have), -1)
