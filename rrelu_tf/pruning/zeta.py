@@ -1,7 +1,6 @@
 """The largest threshold on |slope| that validation data allow."""
 
 import dataclasses
-import math
 
 import numpy as np
 
@@ -9,7 +8,8 @@ from rrelu_tf.errors import UserError
 
 _COARSE = 20  # thresholds tried before the search narrows down
 _PATIENCE = 3  # of these, how many in a row may fail before it stops
-_GAP_REACH = 0.02  # share of the channels given up for a wider gap
+_GAP_REACH = 0.02  # share of all channels given up for a wider gap,
+_GAP_PRICE = 0.2  # and at most this share of those that could go
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,9 +48,10 @@ def search(scores, evaluate, *, tolerance=0.001):
     A threshold only matters by the channels that it silences, so thresholds
     lie between neighbouring scores: about twenty, spread over the channels'
     ranks, then by halving between the last good and the first bad one. Of the
-    thresholds that silence at most 2 % of all channels fewer than the largest
-    good one, that in the widest gap of the scores is taken if it is good too:
-    there, no channel is close to being judged otherwise.
+    thresholds that silence a little fewer channels than the largest good one
+    (by 2 % of all channels, and a fifth of these at most), that in the widest
+    gap of the scores is taken if it is good too: there, no channel is close to
+    being judged otherwise.
 
     Args:
         scores: dict: layer name -> float array (channels,), as `score` gives.
@@ -153,7 +154,7 @@ class _Search:
         return 0 if good is None else self.possible[good]
 
     def _widest_gap(self, best):
-        reach = math.ceil(_GAP_REACH * len(self.ranked))
+        reach = min(_GAP_REACH * len(self.ranked), _GAP_PRICE * best)
         near = [dead for dead in self.possible if best - reach <= dead <= best]
         near.sort(key=lambda d: self.ranked[d] - self.ranked[d - 1])
         while not self._good(near[-1]):

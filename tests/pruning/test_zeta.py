@@ -49,6 +49,12 @@ def test_a_gap_is_preferred_to_a_few_channels_more():
     assert 0.1 < choice.chosen.zeta < 0.25
 
 
+def test_a_gap_is_not_worth_most_of_what_could_go():
+    given = {"a": np.concatenate([[0.1], np.linspace(0.5, 0.6, 99)])}
+    choice = zeta.search(given, Falling(given, free=10), tolerance=0.001)
+    assert 8 <= choice.chosen.dead <= 10
+
+
 def test_a_gap_whose_accuracy_is_bad_is_not_taken():
     given = scores()
     worse = Falling(given, free=30)
