@@ -61,13 +61,18 @@ def test_outputs_and_gradients_are_the_written_out_formula(kind, shape):
     assert outputs.shape == shape
     # TensorFlow's GELU divides by the square root of 2 in float32.
     exact = 1e-7 if kind is RGELU else 1e-12
-    np.testing.assert_allclose(outputs, slope * function(x), rtol=exact)
     np.testing.assert_allclose(
-        by_input, upstream * slope * derivative(x), rtol=10 * exact, atol=1e-14
+        outputs, slope * function(x), rtol=exact, atol=exact
+    )
+    np.testing.assert_allclose(
+        by_input,
+        upstream * slope * derivative(x),
+        rtol=10 * exact,
+        atol=10 * exact,
     )
     axes = tuple(range(len(shape) - 1))
     np.testing.assert_allclose(
-        by_slope, (upstream * function(x)).sum(axis=axes), rtol=10 * exact
+        by_slope, (upstream * function(x)).sum(axis=axes), atol=10 * exact
     )
 
 
@@ -96,7 +101,7 @@ def test_slopes_begin_as_rotations_by_default():
     assert isinstance(layer.slope_initializer, Rotation)
     layer.build((None, 1000))
     sizes = np.abs(layer.slope.numpy())
-    assert 0.7002 <= sizes.min()
+    assert sizes.min() >= 0.7002
     assert sizes.max() <= 1.42815
 
 

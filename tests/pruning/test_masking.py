@@ -1,0 +1,262 @@
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import rrelu_tf
+from rrelu_tf.errors import UserError
+from rrelu_tf.layers import RGELU, BatchNormalization, RReLU, RSiLU
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation:DeprecationWarning"
+)
+
+KEEP = np.array([True, False, True, False])
+GONE = ~KEEP
+
+
+def build(*stack, taps=(), shape=(6, 6, 3)):
+    """A chain of layers with random weights; `taps` become outputs, too."""
+    generator = np.random.default_rng(0)
+    i = keras.Input(shape)
+    tensors = {}
+    x = i
+    for layer in stack:
+        x = tensors[layer.name] = layer(x)
+    model = keras.Model(i, [*(tensors[name] for name in taps), x])
+    for variable in model.variables:
+        if variable.dtype == "float32":
+            variable.assign(generator.uniform(0.5, 1.5, variable.shape))
+    return model
+
+
+def conv(name, filters=4, **options):
+    return layers.Conv2D(filters, 3, padding="same", name=name, **options)
+
+
+def norm(name, **options):
+    return BatchNormalization(name=name, **options)
+
+
+def relu(name):
+    return layers.Activation("relu", name=name)
+
+
+def value(model, name):
+    probe = keras.Model(model.inputs, model.get_layer(name).output)
+    x = np.random.default_rng(1).normal(size=(2, *model.input_shape[1:]))
+    return np.asarray(probe([x]))
+
+
+def changed(model, masked):
+    """(layer, weight) names whose values differ, which all must be zeros."""
+    found = set()
+    for layer in model.layers:
+        twin = masked.get_layer(layer.name)
+        for a, b in zip(layer.weights, twin.weights, strict=True):
+            a, b = a.numpy(), b.numpy()
+            if not np.array_equal(a, b):
+                assert np.array_equal(a[..., KEEP], b[..., KEEP])
+                assert not b[..., GONE].any()
+                found.add((layer.name, a.ndim and b.ndim and _name(layer, a)))
+    return found
+
+
+def _name(layer, values):
+    return next(
+        w.name for w in layer.weights if np.array_equal(w.numpy(), values)
+    )
+
+
+@pytest.mark.parametrize("kind", [RReLU, RGELU, RSiLU])
+def test_a_slope_key_zeroes_the_slope_alone(kind):
+    model = build(conv("a"), norm("bn"), kind(name="act"), conv("b"))
+    masked = rrelu_tf.mask(model, {"act": KEEP})
+    assert changed(model, masked) == {("act", "slope")}
+    assert not value(masked, "act")[..., GONE].any()
+
+
+def test_a_norm_key_zeroes_gamma_beta_and_the_mean():
+    model = build(conv("a"), norm("bn"), relu("r"), conv("b"))
+    masked = rrelu_tf.mask(model, {"bn": KEEP})
+    assert changed(model, masked) == {
+        ("bn", "gamma"),
+        ("bn", "beta"),
+        ("bn", "moving_mean"),
+    }
+    assert not value(masked, "bn")[..., GONE].any()
+
+
+def test_a_norm_without_center_has_no_beta_to_zero():
+    model = build(conv("a"), norm("bn", center=False), conv("b"))
+    masked = rrelu_tf.mask(model, {"bn": KEEP})
+    assert changed(model, masked) == {("bn", "gamma"), ("bn", "moving_mean")}
+    assert not value(masked, "bn")[..., GONE].any()
+
+
+NORM = {"gamma", "beta", "moving_mean"}
+
+
+@pytest.mark.parametrize(
+    ("between", "options", "zeroed"),
+    [
+        ([], {}, NORM),
+        ([], {"scale": False}, NORM - {"gamma"}),
+        ([], {"center": False}, NORM - {"beta"}),
+        ([], {"scale": False, "center": False}, {"moving_mean"}),
+        ([relu("r")], {}, NORM),  # ReLU before the norm
+        ([layers.Dropout(0.5), RReLU(name="r")], {}, NORM),
+        ([layers.Activation("sigmoid")], {}, NORM),
+        ([layers.MaxPooling2D(2), layers.ZeroPadding2D(1)], {}, NORM),
+    ],
+)
+def test_a_conv_key_goes_on_to_the_first_norm(between, options, zeroed):
+    fresh = [type(x).from_config(x.get_config()) for x in between]
+    model = build(
+        conv("a"),
+        *fresh,
+        norm("bn", **options),
+        relu("end"),
+        norm("bn2"),
+        conv("b"),
+    )
+    masked = rrelu_tf.mask(model, {"a": KEEP})
+    expected = {("a", "kernel"), ("a", "bias")}
+    assert changed(model, masked) == expected | {("bn", w) for w in zeroed}
+    assert not value(masked, "a")[..., GONE].any()
+    for name in ("bn", "end"):
+        assert not value(masked, name)[..., GONE].any()
+        assert value(masked, name)[..., KEEP].any()
+
+
+def test_the_chain_ends_at_a_tensor_with_several_readers():
+    i = keras.Input((6, 6, 3))
+    x = conv("a")(i)
+    y = norm("bn")(x)
+    model = keras.Model(i, layers.Add()([x, y]))
+    masked = rrelu_tf.mask(model, {"a": KEEP})
+    assert changed(model, masked) == {("a", "kernel")}  # bias, beta are 0
+
+
+def test_the_chain_ends_at_an_output_of_the_model():
+    model = build(conv("a"), norm("bn"), conv("b"), taps=["a"])
+    masked = rrelu_tf.mask(model, {"a": KEEP})
+    assert changed(model, masked) == {("a", "kernel"), ("a", "bias")}
+
+
+@pytest.mark.parametrize(
+    "barrier",
+    [
+        lambda: conv("mixing"),
+        lambda: layers.Dense(4, name="mixing"),
+        lambda: layers.LayerNormalization(name="mixing"),
+        lambda: layers.Softmax(name="mixing"),
+    ],
+)
+def test_the_chain_ends_where_channels_mix(barrier):
+    model = build(conv("a"), barrier(), norm("bn"), conv("b"))
+    masked = rrelu_tf.mask(model, {"a": KEEP})
+    assert changed(model, masked) == {("a", "kernel"), ("a", "bias")}
+
+
+def test_a_norm_that_others_share_is_left_alone():
+    i = keras.Input((6, 6, 3))
+    both = norm("bn")
+    x, y = both(conv("a")(i)), both(conv("b")(i))
+    model = keras.Model(i, layers.Add()([x, y]))
+    masked = rrelu_tf.mask(model, {"a": KEEP})
+    assert changed(model, masked) == {("a", "kernel")}
+
+
+def test_a_dense_key_zeroes_unit_bias_and_norm():
+    model = build(
+        layers.Dense(4, name="a"), norm("bn"), layers.Dense(2), shape=(5,)
+    )
+    masked = rrelu_tf.mask(model, {"a": KEEP})
+    assert {layer for layer, _ in changed(model, masked)} == {"a", "bn"}
+    assert not value(masked, "bn")[..., GONE].any()
+
+
+def test_several_keys_at_once_and_none():
+    model = build(conv("a"), RReLU(name="act"), conv("b"), relu("end"))
+    masked = rrelu_tf.mask(model, {"act": KEEP, "b": KEEP})
+    assert {x for x, _ in changed(model, masked)} == {"act", "b"}
+    assert changed(model, rrelu_tf.mask(model, {})) == set()
+    whole = {"act": np.ones(4, bool)}
+    assert changed(model, rrelu_tf.mask(model, whole)) == set()
+
+
+def test_the_source_is_left_as_it_is_and_nothing_is_shared():
+    model = build(conv("a"), norm("bn"), RReLU(name="act"), conv("b"))
+    before = model.get_weights()
+    masked = rrelu_tf.mask(model, {"act": KEEP, "a": KEEP, "bn": KEEP})
+    for a, b in zip(before, model.get_weights(), strict=True):
+        assert np.array_equal(a, b)
+    ours = {id(v) for v in model.variables}
+    assert not ours & {id(v) for v in masked.variables}
+    assert [x.name for x in masked.layers] == [x.name for x in model.layers]
+
+
+@pytest.mark.parametrize("order", ["relu first", "norm first"])
+@pytest.mark.parametrize("scale", [True, False])
+def test_masked_filters_are_what_strip_removes(order, scale):
+    keras.config.set_dtype_policy("float64")
+    middle = [relu("r"), norm("bn", scale=scale)]
+    if order == "norm first":
+        middle.reverse()
+    model = build(conv("a"), *middle, conv("b", 2))
+    masked = rrelu_tf.mask(model, {"a": KEEP})
+    small = rrelu_tf.strip(masked)
+    assert rrelu_tf.verify(masked, small).relative < 1e-12
+    assert small.get_layer("a").filters == 2
+    assert small.get_layer("bn").moving_mean.shape == (2,)
+    assert small.get_layer("b").kernel.shape == (3, 3, 2, 2)
+
+
+def test_sequential_models_are_masked():
+    model = keras.Sequential(
+        [keras.Input((3,)), layers.Dense(4, name="a"), layers.Dense(2)]
+    )
+    masked = rrelu_tf.mask(model, {"a": KEEP})
+    assert not masked.get_layer("a").kernel.numpy()[:, GONE].any()
+
+
+def test_a_masked_stripped_model_knows_what_it_kept():
+    model = build(conv("a"), RReLU(name="act"), conv("b"))
+    model.get_layer("act").slope.assign([1, 1, 0, 1])
+    small = rrelu_tf.strip(model)
+    keep = {"act": np.array([True, False, True])}
+    masked = rrelu_tf.mask(small, keep)
+    assert rrelu_tf.kept(masked)["act"].tolist() == [0, 1, 3]
+    twice = rrelu_tf.strip(masked)
+    assert rrelu_tf.kept(twice)["act"].tolist() == [0, 3]
+    assert rrelu_tf.kept(twice)["a"].tolist() == [0, 3]
+
+
+@pytest.mark.parametrize(
+    ("keep", "received"),
+    [
+        ({"nowhere": KEEP}, "key=nowhere"),
+        ({"act": KEEP[:3]}, "act=bool array of shape (3,)"),
+        ({"act": KEEP.astype(int)}, "act=int64 array of shape (4,)"),
+        ({"act": KEEP.astype(float)}, "act=float64 array of shape (4,)"),
+        ({"act": KEEP[None]}, "act=bool array of shape (1, 4)"),
+        ({"act": True}, "act=bool array of shape ()"),
+        ({"plain": KEEP}, "plain=Activation"),
+        ({"pool": KEEP}, "pool=MaxPooling2D"),
+        ({"still": KEEP}, "key=still"),
+    ],
+)
+def test_bad_masks_are_refused_in_one_line(keep, received):
+    model = build(
+        conv("a"),
+        RReLU(name="act"),
+        relu("plain"),
+        layers.MaxPooling2D(name="pool"),
+        norm("still", scale=False),
+        conv("b"),
+    )
+    with pytest.raises(UserError) as caught:
+        rrelu_tf.mask(model, keep)
+    assert str(caught.value).endswith(f"Received: {received}")
+    assert "\n" not in str(caught.value)

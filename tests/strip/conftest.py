@@ -1,0 +1,123 @@
+"""Random weights, random inputs and the distance of two models."""
+
+import keras
+import numpy as np
+import pytest
+
+import rrelu_tf
+from rrelu_tf.layers import Rotated
+
+
+@pytest.fixture
+def float64():
+    """The layers of the test are made in float64."""
+    keras.config.set_dtype_policy("float64")
+
+
+@pytest.fixture
+def randomise():
+    """Gives a model weights and statistics none of which is special."""
+
+    def randomise(model, seed=0, dead=0.0):
+        generator = np.random.default_rng(seed)
+        for variable in model.variables:
+            if not variable.dtype.startswith(("float", "bfloat")):
+                continue
+            values = generator.uniform(0.4, 1.1, variable.shape)
+            if "variance" not in variable.name:
+                values *= generator.choice((-1.0, 1.0), variable.shape)
+            if variable.name == "kernel":
+                values /= np.sqrt(np.prod(variable.shape[:-1]))
+            variable.assign(values)
+        gone = 0
+        for layer in model.layers:
+            if isinstance(layer, Rotated):
+                alive = generator.random(layer.slope.shape) >= dead
+                gone += (~alive).sum()
+                layer.slope.assign(layer.slope.numpy() * alive)
+        assert bool(gone) == bool(dead)
+        return model
+
+    return randomise
+
+
+@pytest.fixture
+def gap():
+    """Largest difference of two models' outputs, relative to the largest."""
+
+    def gap(a, b, seed=0, count=3):
+        generator = np.random.default_rng(seed)
+        inputs = [
+            generator.normal(
+                0, 1.5, (count, *[size or 7 for size in tensor.shape[1:]])
+            )
+            for tensor in a.inputs
+        ]
+        outputs = []
+        for model in (a, b):
+            given = keras.tree.pack_sequence_as(model.input, inputs)
+            outputs.append(keras.tree.flatten(model(given, training=False)))
+        assert len(outputs[0]) == len(outputs[1])
+        worst = 0.0
+        for x, y in zip(*outputs, strict=True):
+            assert x.shape == y.shape
+            assert x.dtype == y.dtype
+            x, y = np.asarray(x, "float64"), np.asarray(y, "float64")
+            assert np.isfinite(x).all()
+            scale = np.abs(x).max() or 1.0
+            worst = max(worst, np.abs(x - y).max() / scale)
+        return worst
+
+    return gap
+
+
+@pytest.fixture
+def widths():
+    """layer name -> number of its output channels."""
+
+    def widths(model):
+        return {
+            layer.name: layer.output.shape[-1]
+            for layer in model.layers
+            if not isinstance(layer, keras.layers.InputLayer)
+        }
+
+    return widths
+
+
+@pytest.fixture
+def finish(randomise):
+    """The model between two tensors, random but for the slopes planned."""
+
+    def finish(inputs, outputs):
+        model = randomise(keras.Model(inputs, outputs))
+        for layer in model.layers:
+            if hasattr(layer, "planned"):
+                layer.slope.assign(layer.planned)
+        return model
+
+    return finish
+
+
+@pytest.fixture
+def check(gap):
+    """strip is equal, as narrow as expected, idempotent, and copies."""
+
+    def check(model, expected):
+        before = [np.copy(w) for w in model.get_weights()]
+        small = rrelu_tf.strip(model)
+        assert gap(model, small) < 1e-12
+        found = {x.name: x.output.shape[-1] for x in small.layers}
+        assert {name: found.get(name) for name in expected} == expected
+        again = rrelu_tf.strip(small)
+        assert [x.name for x in again.layers] == [x.name for x in small.layers]
+        assert again.kept == small.kept
+        for a, b in zip(
+            (*before, *small.get_weights()),
+            (*model.get_weights(), *again.get_weights()),
+            strict=True,
+        ):
+            assert np.array_equal(a, b)
+        return small
+
+    return check

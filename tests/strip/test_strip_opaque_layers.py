@@ -1,0 +1,168 @@
+"""strip around what no rule knows: kept whole, never wrong."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+import rrelu_tf
+from rrelu_tf.layers import BatchNormalization, RReLU
+
+pytestmark = [
+    pytest.mark.filterwarnings(
+        "ignore:__array__ implementation:DeprecationWarning"
+    ),
+    pytest.mark.usefixtures("float64"),
+]
+
+IMAGE = (6, 5, 3)
+
+
+def conv(x, filters, name, **options):
+    return layers.Conv2D(filters, 3, padding="same", name=name, **options)(x)
+
+
+def rrelu(slopes, name="act"):
+    """An RReLU that has these slopes once the model is finished."""
+    layer = RReLU(name=name)
+    layer.planned = slopes
+    return layer
+
+
+def test_a_shared_layer_stays_one_layer_and_whole(finish, check):
+    i = keras.Input((6, 6, 4))
+    both = layers.Conv2D(4, 3, padding="same", name="both")
+    x = rrelu([1, 0, 1, 0])(both(i))
+    x = conv(both(x), 3, "last")
+    small = check(finish(i, x), {"both": 4, "act": 2})
+    assert sum(layer.name == "both" for layer in small.layers) == 1
+    assert len(small.get_layer("both")._inbound_nodes) == 2
+
+
+def test_a_nested_model_is_opaque_even_called_twice(finish, check):
+    nested = keras.Sequential(
+        [layers.Dense(5, activation="tanh"), layers.Dense(4)], name="nested"
+    )
+    i = keras.Input((4,))
+    x = rrelu([1, 0, 1, 0])(layers.Dense(4, name="a")(i))
+    x = layers.Dense(2, name="b")(nested(nested(x)))
+    model = finish(i, x)
+    small = check(model, {"a": 2, "act": 2, "nested": 4, "b": 2})
+    assert len(small.get_layer("nested").weights) == 4
+
+
+@keras.saving.register_keras_serializable("test_strip_rules")
+class Roll(layers.Layer):
+    """What no rule knows: channels move, and one weight scales them."""
+
+    def __init__(self, by=1, **options):
+        super().__init__(**options)
+        self.by = by
+
+    def build(self, shape):
+        self.scale = self.add_weight(shape=(shape[-1],), name="scale")
+
+    def call(self, x):
+        return ops.roll(x, self.by, axis=-1) * self.scale + 1.0
+
+    def get_config(self):
+        return {**super().get_config(), "by": self.by}
+
+
+def test_an_unknown_layer_is_kept_whole_and_given_all_it_had(finish, check):
+    i = keras.Input(IMAGE)
+    x = rrelu([1, 0, 1, 0], "before")(conv(i, 4, "a"))
+    x = Roll(2, name="roll")(x)
+    x = rrelu([1, 0, 0, 0], "after")(x)
+    model = finish(i, conv(x, 2, "b"))
+    check(model, {"a": 2, "before": 2, "roll": 4, "after": 1})
+
+
+def test_a_subclass_of_a_known_layer_is_unknown(finish, check):
+    class Shifted(layers.Conv2D):
+        def call(self, x):
+            return ops.roll(super().call(x), 1, axis=-1)
+
+    i = keras.Input(IMAGE)
+    x = rrelu([1, 0, 1, 0])(Shifted(4, 3, name="a")(i))
+    check(finish(i, conv(x, 2, "b")), {"a": 4, "act": 2})
+
+
+def test_grouped_convs_are_opaque(finish, check):
+    i = keras.Input((6, 6, 4))
+    x = rrelu([1, 0, 1, 0], "before")(conv(i, 4, "a"))
+    x = rrelu([1, 1, 0, 0], "after")(conv(x, 4, "g", groups=2))
+    model = finish(i, conv(x, 2, "b"))
+    check(model, {"a": 2, "before": 2, "g": 4, "after": 2})
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda x: ops.add(x, 3),
+        lambda x: x * 2 - 1,
+        lambda x: ops.concatenate([x, x * 2], axis=-1),
+        lambda x: x[..., 1:3],
+        lambda x: x[:, ::2],
+        lambda x: ops.transpose(x, (0, 2, 1, 3)),
+        lambda x: ops.mean(x, axis=-1, keepdims=True),
+        lambda x: ops.split(x, 2, axis=-1)[1],
+        lambda x: ops.stack([x, x], axis=1)[:, 0],
+        lambda x: ops.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]),
+        lambda x: ops.where(x > 0, x, x * 0.1),
+        lambda x: ops.reshape(x, (-1, 5, 24)),
+        lambda x: ops.einsum("bhwc,bhwd->bhcd", x, x),
+        lambda x: ops.cast(ops.cast(x * 4, "int32"), "float64"),
+        lambda x: ops.softmax(x, axis=-1),
+    ],
+)
+def test_operations_in_the_graph_are_opaque(operation, finish, check):
+    i = keras.Input(IMAGE)
+    x = rrelu([1, 0, 1, 0])(conv(i, 4, "a"))
+    x = layers.Dense(2, name="b")(operation(x))
+    check(finish(i, x), {"a": 2, "act": 2})
+
+
+def test_an_add_that_broadcasts_is_opaque(finish, check):
+    i = keras.Input(IMAGE)
+    x = rrelu([0, 0, 0, 0])(conv(i, 4, "a"))
+    s = layers.GlobalAveragePooling2D(keepdims=True)(conv(i, 4, "gate"))
+    x = conv(layers.Add(name="add")([x, s]), 2, "b")
+    check(finish(i, x), {"a": 1, "add": 4, "gate": 4})
+
+
+def test_other_merges_are_opaque(finish, check):
+    i = keras.Input(IMAGE)
+    x = rrelu([0, 1, 0, 1], "x")(conv(i, 4, "a"))
+    y = rrelu([1, 1, 0, 0], "y")(conv(i, 4, "b"))
+    merged = [
+        layers.Multiply()([x, y]),
+        layers.Concatenate()([x, y]),
+        layers.Maximum()([x, y]),
+        layers.Subtract()([x, y]),
+    ]
+    outputs = [conv(m, 2, f"c{n}") for n, m in enumerate(merged)]
+    check(finish(i, outputs), {"a": 2, "b": 2})
+
+
+def test_masks_of_time_steps_survive(finish, check):
+    i = keras.Input((7, 3))
+    x = layers.Masking(name="masking")(i)
+    x = rrelu([1, 0, 1, 0, 1])(layers.Dense(5, name="a")(x))
+    x = BatchNormalization(name="bn")(x)
+    x = layers.GlobalAveragePooling1D(name="mean")(x)
+    model = finish(i, layers.Dense(2, name="b")(x))
+    small = check(model, {"a": 3, "act": 3})
+    steps = np.random.default_rng(0).normal(size=(4, 7, 3))
+    steps[:, 4:] = 0
+    np.testing.assert_allclose(small(steps), model(steps), rtol=1e-12)
+
+
+def test_channels_first_is_opaque(finish):
+    i = keras.Input((3, 6, 6))
+    x = layers.Conv2D(4, 3, data_format="channels_first", name="a")(i)
+    x = rrelu([1, 0, 1, 0])(layers.Permute((2, 3, 1))(x))
+    model = finish(i, layers.Dense(2, name="b")(x))
+    small = rrelu_tf.strip(model)  # the CPU cannot run this conv
+    assert small.get_layer("a").filters == 4
+    assert small.get_layer("act").slope.shape == (2,)

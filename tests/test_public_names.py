@@ -1,0 +1,85 @@
+import subprocess
+import sys
+
+import pytest
+
+import rrelu_tf
+
+NAMES = [
+    "initializers.Rotation",
+    "kept",
+    "layers.BatchNormalization",
+    "layers.ChannelGather",
+    "layers.RGELU",
+    "layers.RReLU",
+    "layers.RSiLU",
+    "mask",
+    "models.create",
+    "models.load_seed_weights",
+    "models.names",
+    "profile",
+    "score",
+    "select",
+    "strip",
+    "strip.Equivalence",
+    "strip.NotEquivalent",
+    "verify",
+]
+
+
+def run(code, folder):
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_public_names_are_callable(name):
+    found = rrelu_tf
+    for part in name.split("."):
+        found = getattr(found, part)
+    assert callable(found)
+
+
+def test_everything_that_dir_lists_is_there():
+    for name in dir(rrelu_tf):
+        assert getattr(rrelu_tf, name) is not None
+    assert {"strip", "mask", "models", "errors"} <= set(dir(rrelu_tf))
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="'rrelu_tf' has no .*'strop'"):
+        rrelu_tf.strop  # noqa: B018
+
+
+def test_importing_the_package_does_not_load_tensorflow(repository):
+    code = (
+        "import sys, rrelu_tf; dir(rrelu_tf); "
+        "sys.exit(any(m in sys.modules for m in ('tensorflow', 'keras')))"
+    )
+    done = run(code, repository)
+    assert done.returncode == 0, done.stderr
+
+
+def test_strip_is_a_package_and_a_function(repository):
+    code = (
+        "from rrelu_tf import strip; from rrelu_tf.strip import verify; "
+        "import rrelu_tf.strip.rules; assert callable(strip); "
+        "assert callable(rrelu_tf.strip) and callable(verify)"
+    )
+    done = run(code, repository)
+    assert done.returncode == 0, done.stderr
+
+
+def test_saved_models_load_once_the_layers_are_imported():
+    import keras
+
+    from rrelu_tf.layers import RReLU
+
+    name = keras.saving.get_registered_name(RReLU)
+    assert name == "rrelu_tf>RReLU"
