@@ -7,7 +7,7 @@ report and plots. A model that is not equal to the masked one is never
 written. Exit codes: 0 done; 2 a mistake in what was given.
 """
 
-import pathlib
+import math
 
 from absl import flags
 
@@ -71,28 +71,37 @@ def _call(values):
     from rrelu_tf.training.run_folder import Run
 
     run = Run.open(values.run)
+    if not run.is_finished:
+        raise UserError(
+            "bin/prune needs a finished run: the same bin/train command goes "
+            f"on with it. Received: run={run.path}"
+        )
+    folder = outputs.check_folder(values.out or run.path / "pruned")
     model = run.last() if values.which == "last" else run.best()
     where = {"data_dir": values.data_dir} if values.data_dir else {}
     data = run.data(**where)
     pruned = procedure.prune(
         model, data.validation, zeta=zeta, tolerance=values.tolerance / 100
     )
-    folder = pathlib.Path(values.out or run.path / "pruned")
     notes = {"checkpoint": values.which, "run": str(run.path)}
     report = outputs.write(folder, model, pruned, data, notes)
     _show(pruned.choice, report, folder)
 
 
 def _zeta(text):
-    """A number, or "auto"; `select` checks its range."""
+    """A threshold, or "auto"."""
     if text == "auto":
         return text
     try:
-        return float(text)
-    except ValueError as error:
-        raise UserError(
-            f'zeta must be "auto" or a number. Received: zeta={text}'
-        ) from error
+        zeta = float(text)
+    except ValueError:
+        zeta = math.nan
+    if math.isfinite(zeta) and zeta >= 0:
+        return zeta
+    raise UserError(
+        'zeta must be "auto" or a finite number of at least 0. '
+        f"Received: zeta={text}"
+    )
 
 
 def _show(choice, report, folder):
@@ -100,10 +109,10 @@ def _show(choice, report, folder):
     print("zeta, slopes at 0, validation accuracy:")
     for trial in choice.curve:
         mark = "  <= chosen" if trial == choice.chosen else ""
-        print(
-            f"  {trial.zeta:8.4f}  {trial.dead:6d}  "
-            f"{100 * trial.accuracy:6.2f} %{mark}"
-        )
+        accuracy = "not measured"
+        if trial.accuracy is not None:
+            accuracy = f"{100 * trial.accuracy:6.2f} %"
+        print(f"  {trial.zeta:8.4f}  {trial.dead:6d}  {accuracy}{mark}")
     report.print()
     for key, note in report.notes.items():
         print(f"{key}: {note}")

@@ -6,7 +6,10 @@ import tempfile
 
 import numpy as np
 
-from rrelu_tf.export.saved_model import ExportError
+
+class ExportError(RuntimeError):
+    """What was written does not compute what the source model computes."""
+
 
 # The process sees neither the checkout nor an installed rrelu_tf.
 _SCRIPT = """
@@ -57,9 +60,10 @@ def check(folder, images, probabilities, *, tolerance=1e-5):
             text=True,
         )
         if done.returncode:
+            lines = done.stderr.strip().splitlines()
+            reason = lines[-1] if lines else f"exit code {done.returncode}"
             raise ExportError(
-                "A fresh process must load the SavedModel, but: "
-                f"{done.stderr.strip().splitlines()[-1]}. "
+                f"A fresh process must load the SavedModel, but: {reason}. "
                 f"Received: folder={folder}"
             )
         with np.load(file.name) as answer:

@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from rrelu_tf import atomic
 from rrelu_tf.errors import UserError
-from rrelu_tf.export import fitting, serving_warmup
+from rrelu_tf.export import fitting, fresh_process, serving_warmup
+from rrelu_tf.export.fresh_process import ExportError
 
 # How far a reloaded model's outputs may lie from the source's: the same
 # operations, which the graph compiler may fuse, or keep wider in 16 bits.
@@ -18,11 +19,15 @@ _TOLERANCE = {"float16": 2e-2, "bfloat16": 1e-1}
 _DEFAULT_TOLERANCE = 1e-4
 
 
-class ExportError(RuntimeError):
-    """What was written does not compute what the source model computes."""
-
-
-def write(model, out, *, preprocessing, class_names, version=None):
+def write(
+    model,
+    out,
+    *,
+    preprocessing,
+    class_names,
+    version=None,
+    in_fresh_process=True,
+):
     """Writes `<out>/<version>/`, a SavedModel that TensorFlow Serving takes.
 
     Signatures:
@@ -36,8 +41,8 @@ def write(model, out, *, preprocessing, class_names, version=None):
     `assets.extra/` holds `labels.txt` (a class name per line), an example
     request for the REST API (`request.json`) and the warm-up requests.
 
-    The folder appears only after it was loaded again and gave the source's
-    outputs.
+    The folder appears only after it was loaded again, here and in a process
+    that cannot import rrelu_tf, and gave the source's outputs both times.
 
     Args:
         model: a `keras.Model` from normalised images to logits.
@@ -45,6 +50,8 @@ def write(model, out, *, preprocessing, class_names, version=None):
         preprocessing: a `rrelu_tf.data.Preprocessing`.
         class_names: list of str.
         version: int of at least 1; None takes the next after those in `out`.
+        in_fresh_process: False saves the seconds that the check in another
+            process takes.
 
     Returns:
         `pathlib.Path` of the version's folder.
@@ -71,7 +78,16 @@ def write(model, out, *, preprocessing, class_names, version=None):
             _write_extra(
                 temporary / "assets.extra", model, class_names, examples
             )
-            _verify(temporary, expected, _tolerance(model))
+            tolerance = _tolerance(model)
+            _verify(temporary, expected, tolerance)
+            if in_fresh_process:
+                raw, outputs = expected["serving_default"]
+                fresh_process.check(
+                    temporary,
+                    raw,
+                    outputs["probabilities"],
+                    tolerance=tolerance,
+                )
     return final
 
 

@@ -1,5 +1,6 @@
 """What pruning a run leaves behind: model, manifest, report, plots."""
 
+import contextlib
 import json
 import pathlib
 import shutil
@@ -7,6 +8,7 @@ import shutil
 from rrelu_tf import atomic
 from rrelu_tf.analysis import accuracy, latency, plots, report
 from rrelu_tf.analysis.profile import profile
+from rrelu_tf.errors import UserError
 from rrelu_tf.pruning.procedure import Pruned
 from rrelu_tf.scoring import score
 from rrelu_tf.strip import kept
@@ -20,7 +22,8 @@ def write(folder, source, pruned: Pruned, data, notes):
 
     `model.keras`, the small model; `manifest.json`, which channels it kept and
     what serving needs; `report.json` and `report.md`, before => after;
-    `plots/*.png`. An earlier folder of that name is replaced. The test set is
+    `plots/*.png`. What an earlier call wrote there is replaced; a kill in the
+    instant of the exchange leaves it beside, as `.<name>.old`. The test set is
     read here, once per model, for the report alone.
 
     Args:
@@ -34,10 +37,10 @@ def write(folder, source, pruned: Pruned, data, notes):
         The `report.Report`.
 
     Raises:
-        UserError: if the folder cannot be written.
+        UserError: if the folder cannot be written, or holds anything else.
     """
-    folder = pathlib.Path(folder)
-    with atomic.path(folder) as temporary:
+    folder = check_folder(folder)
+    with _set_aside(folder) as set_aside, atomic.path(folder) as temporary:
         (temporary / "plots").mkdir(parents=True)
         pruned.model.save(temporary / "model.keras")
         table = _compare(source, pruned, data, temporary, notes)
@@ -45,9 +48,48 @@ def write(folder, source, pruned: Pruned, data, notes):
         manifest = json.dumps(_manifest(source, pruned, data), indent=1)
         (temporary / "manifest.json").write_text(manifest + "\n")
         _plot(source, pruned, temporary / "plots")
-        if folder.is_dir():  # a folder's name must be free for a rename
-            shutil.rmtree(folder)
+        set_aside()
     return table
+
+
+def check_folder(folder):
+    """The folder's absolute path, if pruning may write there.
+
+    Raises:
+        UserError: if it is there, and neither empty nor written by pruning.
+    """
+    folder = pathlib.Path(folder).resolve()
+    if folder.is_dir():
+        names = {entry.name for entry in folder.iterdir()}
+        ours = {"model.keras", "manifest.json"} <= names
+        fine = ours or not names
+    else:
+        fine = not folder.exists()
+    if not fine:
+        raise UserError(
+            "A pruned model needs a new or empty folder, or one that bin/prune "
+            f"wrote. Received: out={folder}"
+        )
+    return folder
+
+
+@contextlib.contextmanager
+def _set_aside(folder):
+    """Yields a function that frees a folder's name; undone by an exception."""
+    aside = folder.with_name(f".{folder.name}.old")
+
+    def set_aside():
+        if folder.is_dir():
+            shutil.rmtree(aside, ignore_errors=True)
+            folder.rename(aside)
+
+    try:
+        yield set_aside
+    except BaseException:
+        if aside.is_dir() and not folder.exists():
+            aside.rename(folder)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _compare(source, pruned, data, folder, notes):
@@ -73,13 +115,15 @@ def _compare(source, pruned, data, folder, notes):
     dense.unlink()
     slopes = sum(len(values) for values in score(source, "slope").values())
     trial, baseline = pruned.choice.chosen, pruned.choice.baseline
+    if trial.accuracy is not None:
+        validation = f"{baseline.accuracy:.4f} => {trial.accuracy:.4f}"
+        notes = {"validation_accuracy": validation, **notes}
     return report.before_after(
         before,
         after,
         title=f"{source.name} on {data.name}, zeta {trial.zeta:.4g}",
         zeta=trial.zeta,
         slopes_removed=f"{trial.dead} of {slopes}",
-        validation_accuracy=f"{baseline.accuracy:.4f} => {trial.accuracy:.4f}",
         verified=(
             "stripped equals masked within "
             f"{pruned.equivalence.relative:.1e} of the largest output "
@@ -106,7 +150,7 @@ def _manifest(source, pruned, data):
 
 
 def _plot(source, pruned, folder):
-    """Slopes, alive channels along the depth, accuracy against zeta."""
+    """Slopes, alive channels along the depth, accuracy if it was measured."""
     scores = score(source, "slope")
     zeta = pruned.choice.chosen.zeta
     plots.slope_histogram(source, folder / "slopes.png", zeta)
@@ -114,6 +158,8 @@ def _plot(source, pruned, folder):
     total = {key: len(s) for key, s in scores.items()}
     plots.alive_along_depth(alive, total, folder / "alive.png")
     curve = pruned.choice.curve
+    if curve[0].accuracy is None:
+        return
     slopes = sum(total.values())
     plots.accuracy_against_zeta(
         [(trial.zeta, trial.accuracy) for trial in curve],

@@ -3,7 +3,6 @@
 import dataclasses
 
 import keras
-import numpy as np
 
 from rrelu_tf.errors import UserError
 from rrelu_tf.pruning import zeta as zeta_search
@@ -63,9 +62,7 @@ def prune(model, validation, *, zeta="auto", tolerance=0.001):
             scores, silencing.accuracy, tolerance=tolerance
         )
     else:
-        keep = select(scores, threshold=zeta)  # refuses a bad zeta first
-        dead = sum(int((~stays).sum()) for stays in keep.values())
-        choice = _given(model, validation, zeta, dead)
+        choice = _given(model, scores, validation, zeta)
     keep = select(scores, threshold=choice.chosen.zeta)
     masked = mask(model, keep)
     _check(masked, choice, scores, zeta, tolerance)
@@ -73,14 +70,20 @@ def prune(model, validation, *, zeta="auto", tolerance=0.001):
     return Pruned(stripped, masked, choice, verify(masked, stripped))
 
 
-def _given(model, validation, zeta, dead):
+def _given(model, scores, validation, zeta):
     """The trials of a threshold that the user chose, and of 0."""
-    accuracies = (np.nan, np.nan)
-    if validation is not None:
-        silencing = Silencing(model, validation)
-        accuracies = silencing.accuracy(0.0), silencing.accuracy(zeta)
-    baseline = zeta_search.Trial(0.0, 0, accuracies[0])
-    chosen = zeta_search.Trial(zeta, dead, accuracies[1])
+    silencing = validation and Silencing(model, validation)
+    baseline, chosen = (
+        zeta_search.Trial(
+            threshold,
+            sum(
+                int((~stays).sum())
+                for stays in select(scores, threshold=threshold).values()
+            ),
+            silencing and silencing.accuracy(threshold),
+        )
+        for threshold in (0.0, zeta)
+    )
     return zeta_search.Choice(chosen, baseline, [baseline, chosen])
 
 

@@ -22,7 +22,7 @@ class Silencing:
             metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         )
-        self._dataset = dataset.cache()
+        self._dataset = dataset
         self._slopes = [
             (node.layer.slope, keras.ops.convert_to_numpy(node.layer.slope))
             for node in trace(self._model).nodes

@@ -19,12 +19,13 @@ class Trial:
     Attributes:
         zeta: the threshold.
         dead: how many channels score at most `zeta`.
-        accuracy: validation accuracy with these channels silent, in [0, 1].
+        accuracy: validation accuracy with these channels silent, in [0, 1];
+            None where it was not measured.
     """
 
     zeta: float
     dead: int
-    accuracy: float
+    accuracy: float | None
 
 
 @dataclasses.dataclass(frozen=True)

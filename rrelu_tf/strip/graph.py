@@ -185,6 +185,8 @@ def _topological(nodes, inputs, preference):
                 ordered.append(node)
             else:
                 late.append(node)
+        if len(late) == len(waiting):
+            raise AssertionError(f"nothing makes what {late[0].key} reads")
         waiting = late
     return ordered
 

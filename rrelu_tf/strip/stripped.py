@@ -48,7 +48,8 @@ def kept(model):
     """
     if not isinstance(model, Stripped) or model.kept is None:
         raise UserError(
-            "Only a model that rrelu_tf.strip returned knows what it kept. "
+            "Only a model that rrelu_tf.strip returned, no clone of it, knows "
+            "what it kept. "
             f"Received: model={type(model).__name__}"
         )
     return {key: np.array(indices) for key, indices in model.kept.items()}

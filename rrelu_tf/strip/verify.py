@@ -204,11 +204,19 @@ def _outputs(graph, tensors, inputs):
 
 
 def _distance(a, b):
-    difference = max(
-        float(np.max(np.abs(x - y), initial=0.0))
-        for x, y in zip(a, b, strict=True)
+    """Largest difference, and that over the largest finite value of `a`.
+
+    NaN or the same infinity in both is no difference; in one it is NaN.
+    """
+    difference = 0.0
+    for x, y in zip(a, b, strict=True):
+        same = (x == y) | (np.isnan(x) & np.isnan(y))
+        apart = np.abs(np.subtract(x, y, where=~same, out=np.zeros_like(x)))
+        difference = np.maximum(difference, np.max(apart, initial=0.0))
+    difference = float(difference)
+    largest = max(
+        float(np.max(np.abs(x), initial=0.0, where=np.isfinite(x))) for x in a
     )
-    largest = max(float(np.max(np.abs(x), initial=0.0)) for x in a)
     return difference, difference / largest if largest else difference
 
 
@@ -218,6 +226,8 @@ def _first_to_differ(graphs, models, inputs, tolerance):
         {node.key: node.outputs[0] for node in graph.nodes} for graph in graphs
     ]
     shared = [key for key in places[0] if key in places[1]]
+    if not shared:
+        return None
     values = [
         _outputs(graph, [place[key] for key in shared], inputs)
         for graph, place in zip(graphs, places, strict=True)

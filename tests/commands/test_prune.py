@@ -1,6 +1,7 @@
 """bin/prune: what it writes, and what it refuses."""
 
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -107,6 +108,34 @@ def test_nothing_is_written_when_verification_fails(run, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_folder_with_anything_else_in_it_is_left_alone(run, tmp_path, capfd):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    for out in (tmp_path, run, run.parent):
+        line = refused(capfd, f"--run={run}", "--zeta=0.8", f"--out={out}")
+        assert line.endswith(f"Received: out={out}")
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+    assert (run / "run.json").exists()
+
+
+def test_an_unfinished_run_is_refused(run, tmp_path, capfd):
+    half = tmp_path / "half"
+    shutil.copytree(run, half)
+    (half / "report.json").unlink()
+    line = refused(capfd, f"--run={half}", "--zeta=0.8")
+    assert line.endswith(f"Received: run={half}")
+
+
+def test_a_run_without_validation_data_takes_a_given_zeta(tmp_path, capfd):
+    run = tmp_path / "run"
+    flags = ["--arch=fcnn", "--epochs=1", "--validation_split=0"]
+    assert train.main(["train", *flags, f"--run={run}"]) == 0
+    assert prune.main(["prune", f"--run={run}", "--zeta=0.8"]) == 0
+    printed = capfd.readouterr().out
+    assert "not measured" in printed
+    assert "nan" not in printed
+    assert "nan" not in (run / "pruned" / "report.md").read_text()
+
+
 def test_a_failure_while_writing_leaves_the_old_folder(
     run, tmp_path, monkeypatch
 ):
@@ -127,8 +156,8 @@ def test_a_failure_while_writing_leaves_the_old_folder(
 @pytest.mark.parametrize(
     ("flag", "received"),
     [
-        ("--zeta=-0.1", "threshold=-0.1"),
-        ("--zeta=nan", "threshold=nan"),
+        ("--zeta=-0.1", "zeta=-0.1"),
+        ("--zeta=nan", "zeta=nan"),
         ("--zeta=small", "zeta=small"),
         ("--zeta=100", "zeta=100"),
         ("--zeta=1e-9", "zeta=1e-09"),

@@ -21,6 +21,7 @@ def exported(tmp_path_factory):
         tmp_path_factory.mktemp("serving"),
         preprocessing=PREPROCESSING,
         class_names=["a", "b", "c"],
+        in_fresh_process=False,
     )
     raw = np.random.default_rng(0).integers(0, 256, (6, 4, 4, 1), np.uint8)
     logits = model(PREPROCESSING.apply(raw))
@@ -34,11 +35,31 @@ def test_a_process_without_the_package_gives_the_same_answers(exported):
 
 def test_other_answers_are_an_error(exported):
     folder, raw, probabilities = exported
-    with pytest.raises(saved_model.ExportError, match="difference="):
+    with pytest.raises(fresh_process.ExportError, match="difference="):
         fresh_process.check(folder, raw, probabilities[::-1])
 
 
 def test_a_folder_that_does_not_load_is_an_error(exported, tmp_path):
     _, raw, probabilities = exported
-    with pytest.raises(saved_model.ExportError, match="must load"):
+    with pytest.raises(fresh_process.ExportError, match="must load"):
         fresh_process.check(tmp_path, raw, probabilities)
+
+
+def test_a_model_whose_fresh_answers_differ_is_not_left_behind(
+    tmp_path, monkeypatch
+):
+    def wrong(folder, images, probabilities, *, tolerance):
+        assert (folder / "saved_model.pb").exists()
+        raise fresh_process.ExportError("planted")
+
+    monkeypatch.setattr(fresh_process, "check", wrong)
+    images = keras.Input((4, 4, 1))
+    logits = keras.layers.Dense(3)(keras.layers.Flatten()(images))
+    with pytest.raises(fresh_process.ExportError, match="planted"):
+        saved_model.write(
+            keras.Model(images, logits),
+            tmp_path / "out",
+            preprocessing=PREPROCESSING,
+            class_names=["a", "b", "c"],
+        )
+    assert not (tmp_path / "out").exists()

@@ -46,6 +46,14 @@ def model():
     return small()
 
 
+@pytest.fixture(autouse=True)
+def no_second_process(monkeypatch):
+    """The check in another process has tests of its own; it takes seconds."""
+    monkeypatch.setattr(
+        saved_model.fresh_process, "check", lambda *args, **options: 0.0
+    )
+
+
 @pytest.fixture(scope="module")
 def exported(model, tmp_path_factory):
     out = tmp_path_factory.mktemp("export") / "deep" / "small"

@@ -237,3 +237,12 @@ def test_subclassed_models_are_refused():
 
     with pytest.raises(UserError, match="Received: model=Subclassed$"):
         rrelu_tf.verify(dense(2, 2), Subclassed())
+
+
+def test_nan_in_the_same_places_is_equal_and_elsewhere_is_not():
+    inputs = keras.Input((3,))
+    doubled = keras.Model(inputs, keras.ops.log(inputs))  # NaN below 0
+    assert rrelu_tf.verify(doubled, doubled).relative == 0
+    finite = keras.Model(inputs, keras.ops.log(keras.ops.abs(inputs)))
+    with pytest.raises(NotEquivalent):
+        rrelu_tf.verify(doubled, finite)

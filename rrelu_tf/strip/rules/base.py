@@ -3,9 +3,15 @@
 import dataclasses
 from typing import Any
 
+import keras
 import numpy as np
 
 from rrelu_tf.strip.graph import Graph, Node, clone
+
+
+def value(variable):
+    """A Keras variable as a NumPy array."""
+    return np.asarray(keras.ops.convert_to_numpy(variable))
 
 
 @dataclasses.dataclass

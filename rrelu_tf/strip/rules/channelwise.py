@@ -1,11 +1,10 @@
 """Layers that keep channels apart: scales, norms, pools, pads."""
 
 import keras
-import numpy as np
 from keras import layers
 
 from rrelu_tf.layers import RGELU, BatchNormalization, RReLU, RSiLU
-from rrelu_tf.strip.rules.base import ChannelWise
+from rrelu_tf.strip.rules.base import ChannelWise, value
 from rrelu_tf.strip.rules.table import rule
 
 
@@ -48,11 +47,11 @@ class RotatedActivation(ChannelWise):
 
     def dead(self, layer):
         """Slopes that are 0."""
-        return _value(layer.slope) == 0
+        return value(layer.slope) == 0
 
     def weights(self, layer, kept):
         """The kept slopes."""
-        return {"slope": _value(layer.slope)[kept]}
+        return {"slope": value(layer.slope)[kept]}
 
 
 @rule(keras.layers.BatchNormalization, BatchNormalization)
@@ -70,24 +69,20 @@ class BatchNorm(ChannelWise):
         """gamma and beta 0."""
         if not layer.scale:
             return False
-        gamma = _value(layer.gamma) == 0
-        return gamma & (_value(layer.beta) == 0) if layer.center else gamma
+        gamma = value(layer.gamma) == 0
+        return gamma & (value(layer.beta) == 0) if layer.center else gamma
 
     def silent(self, layer):
         """beta - gamma * mean / std 0: what is left of a 0."""
-        still = _value(layer.moving_mean) == 0
+        still = value(layer.moving_mean) == 0
         if layer.scale:
-            still = still | (_value(layer.gamma) == 0)
-        return still & (_value(layer.beta) == 0) if layer.center else still
+            still = still | (value(layer.gamma) == 0)
+        return still & (value(layer.beta) == 0) if layer.center else still
 
     def weights(self, layer, kept):
         """Scale, offset and statistics of the kept channels."""
         return {
-            name: _value(getattr(layer, name))[kept]
+            name: value(getattr(layer, name))[kept]
             for name in self._NAMES
             if getattr(layer, name) is not None
         }
-
-
-def _value(variable):
-    return np.asarray(keras.ops.convert_to_numpy(variable))

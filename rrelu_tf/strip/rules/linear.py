@@ -5,7 +5,7 @@ import numpy as np
 
 from rrelu_tf.strip.graph import clone
 from rrelu_tf.strip.rules.activations import is_elementwise, is_silent
-from rrelu_tf.strip.rules.base import Rule, Twin
+from rrelu_tf.strip.rules.base import Rule, Twin, value
 from rrelu_tf.strip.rules.table import rule
 
 
@@ -34,7 +34,7 @@ class Linear(Rule):
             return super().zero(call)
         reached = self._mixing(layer)[~call.zero[0]].any(axis=0)
         if layer.use_bias:
-            reached |= _value(layer.bias) != 0
+            reached |= value(layer.bias) != 0
         return [~reached]
 
     def needed(self, call):
@@ -46,9 +46,9 @@ class Linear(Rule):
         """The kernel's rows of the inputs there are, its live columns."""
         layer = call.layer
         rows, columns = call.have[0], self._outputs(call)
-        weights = {"kernel": _value(layer.kernel)[..., rows, :][..., columns]}
+        weights = {"kernel": value(layer.kernel)[..., rows, :][..., columns]}
         if layer.use_bias:
-            weights["bias"] = _value(layer.bias)[columns]
+            weights["bias"] = value(layer.bias)[columns]
         narrow = clone(layer, **{self.width: len(columns)})
         return Twin(narrow, [rows], [columns], weights)
 
@@ -60,7 +60,7 @@ class Linear(Rule):
 
     def _mixing(self, layer):
         """bool (in, out): whether the kernel connects the two."""
-        kernel = _value(layer.kernel)
+        kernel = value(layer.kernel)
         return (kernel != 0).any(axis=tuple(range(kernel.ndim - 2)))
 
 
@@ -76,7 +76,3 @@ class Dense(Linear):
     """Dense, over the last axis of any rank."""
 
     width = "units"
-
-
-def _value(variable):
-    return keras.ops.convert_to_numpy(variable)
