@@ -55,6 +55,40 @@ def write_text(final, text):
     write_bytes(final, text.encode())
 
 
+def leftovers(folder, *names):
+    """The temporary files that killed processes left behind.
+
+    Args:
+        folder: path of a folder, which need not exist.
+        *names: final names of the files, or patterns of them, as `*.png`.
+
+    Returns:
+        A list of `pathlib.Path`, without the temporary folders.
+    """
+    return [
+        path
+        for name in names
+        for path in pathlib.Path(folder).glob(f".{name}.*.tmp")
+        if not path.is_dir()
+    ]
+
+
+def discard_leftovers(folder, *names):
+    """Deletes the `leftovers` of the same arguments.
+
+    Raises:
+        UserError: if the system cannot delete.
+    """
+    for leftover in leftovers(folder, *names):
+        try:
+            leftover.unlink(missing_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"{leftover.name} must be deletable, but: {error.strerror}. "
+                f"Received: path={leftover}"
+            ) from error
+
+
 def _sync(top):
     """Brings a file, or a folder with all that is in it, onto the disk."""
     if top.is_dir():

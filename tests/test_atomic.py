@@ -59,3 +59,14 @@ def test_a_missing_folder_is_one_line_that_names_the_path(tmp_path):
     message = str(caught.value)
     assert message.endswith(f"Received: path={tmp_path}/missing/file")
     assert "\n" not in message
+
+
+def test_only_leftover_files_of_the_names_given_are_discarded(tmp_path):
+    gone = [".run.json.12.tmp", ".a.png.3.tmp"]
+    kept = [".other.json.12.tmp", "run.json", "a.png", ".run.json.tmp"]
+    for name in (*gone, *kept):
+        (tmp_path / name).touch()
+    (tmp_path / ".b.png.4.tmp").mkdir()
+    atomic.discard_leftovers(tmp_path, "run.json", "*.png")
+    assert sorted(os.listdir(tmp_path)) == sorted([*kept, ".b.png.4.tmp"])
+    atomic.discard_leftovers(tmp_path / "missing", "*.png")

@@ -3,8 +3,8 @@
     bin/train --arch=wrn_40_4 --activation=rrelu
 
 trains on the embedded digits. Stopped or killed, the same command goes on from
-the last whole epoch. Exit codes: 0 done, or stopped by SIGTERM; 2 a mistake in
-what was given, or a loss that is not finite; 130 stopped by SIGINT.
+the last whole epoch. Exit codes: 0 done; 2 a mistake in what was given, or a
+loss that is not finite; 130 stopped by SIGINT; 143 stopped by SIGTERM.
 """
 
 import contextlib
@@ -30,6 +30,8 @@ def main(argv=None):
 
 def _call(values):
     recipe = _recipe(values)
+    if values.run == "":
+        raise UserError("run must be the path of a folder. Received: run=")
     path = values.run or _default_run(recipe)
     with _terminable():
         quiet.import_tensorflow()
@@ -40,17 +42,21 @@ def _call(values):
             trainer.train(recipe, path, **where)
         except interruption.Interrupted as stop:
             print(f"{stop}; {_GO_ON}")
-            if stop.signal == signal.SIGINT:
-                raise KeyboardInterrupt from stop
+            return _SIGNALLED + stop.signal
     return 0
 
 
-_GO_ON = "the same command goes on from the last whole epoch"
+# A shell's exit code of a process that a signal ended, less the signal.
+_SIGNALLED = 128
+_GO_ON = (
+    "the same command goes on from the last whole epoch; what was done of the "
+    "current epoch is lost"
+)
 
 
 @contextlib.contextmanager
 def _terminable():
-    """SIGTERM exits with 0 where the trainer does not listen itself."""
+    """SIGTERM exits with 143 where the trainer does not listen itself."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -65,7 +71,7 @@ def _terminable():
 
 
 def _leave(number, frame):
-    raise SystemExit(0)
+    raise SystemExit(_SIGNALLED + number)
 
 
 def _recipe(values):

@@ -15,7 +15,8 @@ class Recipe:
     two cores. Every field is a plain value, so that a recipe fits in JSON.
 
     Raises:
-        UserError: if a value breaks its rule in `RULES`.
+        UserError: if a value breaks its rule in `RULES`, or would have no
+            effect beside the others.
     """
 
     arch: str = "resnet20"
@@ -54,6 +55,10 @@ class Recipe:
                 raise UserError(
                     f"{name} must be {rule}. Received: {name}={value}"
                 )
+        for name, (rule, chosen) in _WITHOUT_EFFECT.items():
+            value = getattr(self, name)
+            if value != getattr(Recipe, name) and chosen(self):
+                raise UserError(f"{name} {rule}. Received: {name}={value}")
 
     def to_dict(self):
         """Plain values by name, as they come back from JSON."""
@@ -103,4 +108,20 @@ RULES = {
     "virtual_devices": ("at least 0", lambda value: value >= 0),
     "seed": ("from 0 to 2147483647", lambda value: 0 <= value < 2**31),
     "monitor_zeta": ("a finite number, at least 0", _finite_not_negative),
+}
+
+# Options that another choice makes meaningless; their defaults are always fine.
+_WITHOUT_EFFECT = {
+    "momentum": (
+        "is for the optimizer sgd, not for adam",
+        lambda recipe: recipe.optimizer == "adam",
+    ),
+    "gamma": (
+        "is for the schedule multistep alone",
+        lambda recipe: recipe.schedule != "multistep",
+    ),
+    "slope_l1": (
+        "needs a rotated activation (rrelu, rgelu, rsilu), which has slopes",
+        lambda recipe: recipe.activation in ("relu", "gelu", "silu"),
+    ),
 }

@@ -74,6 +74,15 @@ class Run:
         return self._latest.best_epoch
 
     @property
+    def epochs_done(self):
+        """Whole epochs trained so far; `recipe.epochs` is where it ends.
+
+        Raises:
+            UserError: if there is no whole checkpoint, not even epoch 0's.
+        """
+        return self._latest.epoch
+
+    @property
     def is_finished(self):
         """Whether all epochs are done and reported."""
         files = (self.path / "report.json", self.path / "report.md")
@@ -120,17 +129,17 @@ def find(path, recipe):
 
     Raises:
         UserError: if the folder holds a run of another recipe (naming what
-            differs) or something that is no run.
+            differs) or something that is no run, or cannot be read.
     """
     path = pathlib.Path(path)
-    if path.exists() and not path.is_dir():
-        raise UserError(f"a run folder must be a folder. Received: run={path}")
-    if not (path / _FILE).exists():
-        if path.exists() and not all(map(_is_ours, path.iterdir())):
-            raise UserError(
-                f"a new run needs a new or empty folder. Received: run={path}"
-            )
-        return None
+    try:
+        if _is_free(path):
+            return None
+    except OSError as error:
+        raise UserError(
+            f"the run folder must be readable, but: {error.strerror}. "
+            f"Received: run={path}"
+        ) from error
     run = Run.open(path)
     old, new = run.recipe.to_dict(), recipe.to_dict()
     differing = [
@@ -167,8 +176,8 @@ def start(path, recipe, data, *, data_dir, download):
         # Where the data lie may have changed; what it ran on first is kept.
         info = run.info | {"flags": info["flags"]}
     claim.make_folder(path / "checkpoints")
-    for folder in (path, path / "checkpoints"):
-        _clean(folder)
+    for folder, names in _WRITTEN.items():
+        atomic.discard_leftovers(path / folder, *names)
     atomic.write_text(path / _FILE, json.dumps(info, indent=2) + "\n")
     return Run(path, info)
 
@@ -199,17 +208,28 @@ def _same_data(old, new, path):
             )
 
 
-def _is_ours(entry):
-    if entry.name == "checkpoints":
-        return not any(entry.iterdir())
-    return entry.name == claim.FILE or entry in _leftovers(entry.parent)
+# What training writes by way of temporary files, which a killed process could
+# not delete. Other commands may be writing theirs in the same folder.
+_WRITTEN = {
+    ".": (_FILE, "metrics.csv", "report.json", "report.md"),
+    "checkpoints": ("epoch-*.npz",),
+    "plots": ("*.png",),
+}
 
 
-def _clean(folder):
-    for leftover in _leftovers(folder):
-        leftover.unlink()
-
-
-def _leftovers(folder):
-    # A killed process could not delete its temporary files (see `atomic`).
-    return list(folder.glob(".*.tmp"))
+def _is_free(path):
+    """Whether a new run may start in `path`; raises `OSError`."""
+    if not path.exists():
+        return True
+    if not path.is_dir():
+        raise UserError(f"a run folder must be a folder. Received: run={path}")
+    if (path / _FILE).exists():
+        return False
+    ours = {path / claim.FILE, *atomic.leftovers(path, _FILE)}
+    for entry in path.iterdir():
+        empty = entry.is_dir() and not any(entry.iterdir())
+        if entry not in ours and not (entry.name == "checkpoints" and empty):
+            raise UserError(
+                f"a new run needs a new or empty folder. Received: run={path}"
+            )
+    return True

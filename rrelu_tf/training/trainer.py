@@ -50,6 +50,7 @@ def train(recipe, path, *, data_dir=None, download=False):
             return run
         # First: a seed starts TensorFlow's runtime, with the devices it has.
         devices = strategy.create(recipe.strategy, recipe.virtual_devices)
+        building.check(recipe)
         _prepare(recipe, devices)
         where = {"data_dir": data_dir, "download": download}
         data = building.load_data(recipe, **where)

@@ -13,6 +13,7 @@ import time
 import numpy as np
 import pytest
 
+from rrelu_tf.commands import train
 from rrelu_tf.training import checkpoints
 
 EPOCHS = 10
@@ -57,10 +58,10 @@ def uninterrupted(start, tmp_path_factory):
     return folder
 
 
-def finish(process):
+def finish(process, silent=True):
     out, err = process.communicate()
     assert process.returncode == 0, err
-    assert err == ""
+    assert err == "" or not silent
     assert "the run is finished" in out
     return out
 
@@ -102,9 +103,9 @@ def outcome(folder):
     return states, table, report["last"], report["best"]
 
 
-def assert_ends_alike(folder, other):
+def assert_ends_alike(folder, other, epochs=EPOCHS):
     ends = outcome(folder), outcome(other)
-    assert len(ends[0][1]) == EPOCHS
+    assert len(ends[0][1]) == epochs
     assert ends[0] == ends[1]
 
 
@@ -138,7 +139,26 @@ def test_killed_it_goes_on_and_ends_bit_for_bit_alike(
     assert_ends_alike(folder, uninterrupted)
 
 
-def test_sigterm_exits_cleanly_and_the_same_command_goes_on(
+@pytest.mark.parametrize(
+    "precision", ["none", pytest.param("float16", marks=pytest.mark.slow)]
+)
+def test_batch_statistics_go_on_bit_for_bit_too(precision, start, tmp_path):
+    flags = ("--arch=wrn_10_1", "--epochs=2", "--batch_size=256")
+    flags += (f"--mixed_precision={precision}",)
+    # TensorFlow may log that this CPU has no float16 of its own.
+    silent = precision == "none"
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    finish(start(whole, *flags), silent)
+    process = start(killed, *flags)
+    wait_for_epoch(process, killed, 1)
+    kill(process)
+    assert not (killed / "report.json").exists()
+    out = finish(start(killed, *flags), silent)
+    assert "going on after epoch 1 of 2" in out
+    assert_ends_alike(killed, whole, epochs=2)
+
+
+def test_sigterm_exits_with_143_and_the_same_command_goes_on(
     start, uninterrupted, tmp_path
 ):
     folder = tmp_path / "run"
@@ -146,8 +166,9 @@ def test_sigterm_exits_cleanly_and_the_same_command_goes_on(
     wait_for_epoch(process, folder, 2)
     process.terminate()
     out, err = process.communicate()
-    assert (process.returncode, err) == (0, "")
-    assert "stopped by SIGTERM; the same command goes on" in out
+    assert (process.returncode, err) == (128 + signal.SIGTERM, "")
+    assert "stopped by SIGTERM; the same command goes on from the last" in out
+    assert "what was done of the current epoch is lost" in out
     assert not (folder / "report.json").exists()
     finish(start(folder))
     assert_ends_alike(folder, uninterrupted)
@@ -190,6 +211,22 @@ def test_a_full_disk_is_one_line_and_the_run_can_go_on(
     assert_ends_alike(folder, uninterrupted)
 
 
+def test_a_disk_too_full_for_the_first_checkpoint_leaves_nothing(
+    start, tmp_path
+):
+    process = start(
+        tmp_path / "run",
+        preexec_fn=lambda: resource.setrlimit(
+            resource.RLIMIT_FSIZE, (50_000, 50_000)
+        ),
+    )
+    _, err = process.communicate()
+    assert process.returncode == 2
+    assert err.count("\n") == 1
+    assert "File too large" in err
+    assert os.listdir(tmp_path) == []
+
+
 @pytest.mark.slow
 def test_a_cut_checkpoint_is_passed_over_and_the_end_is_alike(
     start, uninterrupted, tmp_path
@@ -218,6 +255,8 @@ def test_a_cut_checkpoint_is_passed_over_and_the_end_is_alike(
         ("--learning_rate=nan",),
         ("--milestones=a",),
         ("--mixed_precision=float8",),
+        ("--optimizer=adam", "--momentum=0.5"),
+        ("--run=",),
         ("word",),
     ],
 )
@@ -230,6 +269,15 @@ def test_misuse_is_one_line_and_2_before_tensorflow(flags, start, tmp_path):
     assert (out, err.count("\n")) == ("", 1)
     assert err.startswith("error: ")
     assert not (tmp_path / "run").exists()
+
+
+def test_every_flag_file_is_a_recipe(repository, capsys):
+    files = sorted((repository / "flags").glob("*/*.flags"))
+    assert files
+    for path in files:
+        # Refused for its folder alone, which is looked at after the recipe.
+        assert train.main(["train", f"--flagfile={path}", "--run="]) == 2
+        assert capsys.readouterr().err.endswith("Received: run=\n")
 
 
 def test_help_imports_no_tensorflow(repository):
@@ -257,4 +305,5 @@ def test_an_unknown_architecture_is_one_line_and_writes_nothing(
     assert process.returncode == 2
     assert err.count("\n") == 1
     assert "resnet20" in err
+    assert err.endswith("Received: arch=resnet21\n")
     assert not (tmp_path / "run").exists()

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+from rrelu_tf.errors import UserError
 from rrelu_tf.training import building
 from rrelu_tf.training.recipe import Recipe
 
@@ -47,3 +48,27 @@ def test_slope_l1_adds_its_penalty_to_the_loss():
     slope = np.asarray(penalised.get_layer("rrelu1").slope)
     expected = 0.5 * np.abs(slope).sum()
     assert float(sum(penalised.losses)) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("dataset", ["digits", "folder"])
+def test_a_data_dir_that_is_not_there_is_refused(dataset, tmp_path):
+    named = "digits" if dataset == "digits" else str(tmp_path)
+    absent = tmp_path / "absent"
+    with pytest.raises(UserError, match=f"Received: data_dir={absent}$"):
+        building.load_data(Recipe(dataset=named), data_dir=absent)
+
+
+def test_a_data_dir_that_is_there_is_taken(tmp_path):
+    assert building.load_data(Recipe(), data_dir=tmp_path).train_size
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Recipe(),
+        Recipe(arch="wrn_10_1", activation="gelu", sync_batch_norm=True),
+        Recipe(arch="fcnn", optimizer="adam", slope_l1=1.0),
+    ],
+)
+def test_a_recipe_without_mistake_passes_and_makes_no_weight(recipe):
+    building.check(recipe)

@@ -38,6 +38,25 @@ def test_a_value_that_breaks_its_rule_is_refused(name, value):
         Recipe(**{name: value})
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "others"),
+    [
+        ("momentum", 0.5, {"optimizer": "adam"}),
+        ("gamma", 0.5, {"schedule": "cosine_epoch"}),
+        ("slope_l1", 1.0, {"activation": "relu"}),
+    ],
+)
+def test_a_value_without_effect_is_refused(name, value, others):
+    with pytest.raises(UserError, match=f"Received: {name}={value}$"):
+        Recipe(**{name: value}, **others)
+    Recipe(**others)
+
+
+def test_a_value_with_an_effect_is_taken():
+    Recipe(momentum=0.5, slope_l1=1.0)
+    Recipe(schedule="multistep", milestones=(3,), gamma=0.5)
+
+
 def test_a_recipe_survives_json():
     recipe = Recipe(milestones=(3, 5), learning_rate=1 / 3, image_size=32)
     values = json.loads(json.dumps(recipe.to_dict()))

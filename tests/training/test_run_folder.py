@@ -4,6 +4,8 @@ import dataclasses
 import json
 import os
 import shutil
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -143,6 +145,78 @@ def test_a_folder_killed_before_its_first_file_is_taken(tmp_path):
     assert run_folder.find(tmp_path, RECIPE) is None
 
 
+def test_another_commands_temporary_is_left_alone(copy):
+    (copy / ".pruned.123.tmp").mkdir()
+    (copy / ".evaluated.json.123.tmp").touch()
+    own = [".metrics.csv.1.tmp", "checkpoints/.epoch-00002.npz.1.tmp"]
+    for name in (*own, "plots/.slopes.png.1.tmp"):
+        (copy / name).touch()
+    (copy / "report.json").unlink()
+    trainer.train(RECIPE, copy)
+    left = sorted(path.name for path in copy.rglob("*.tmp"))
+    assert left == [".evaluated.json.123.tmp", ".pruned.123.tmp"]
+
+
+def test_epochs_done_and_finished_tell_a_run_that_was_stopped(copy):
+    run = Run.open(copy)
+    assert (run.epochs_done, run.is_finished) == (3, True)
+    (copy / "report.json").unlink()
+    checkpoints.path_of(run.checkpoints, 3).unlink()
+    run = Run.open(copy)
+    assert (run.epochs_done, run.is_finished) == (2, False)
+
+
+def test_checkpoints_that_are_a_file_are_refused(tmp_path):
+    (tmp_path / "checkpoints").touch()
+    with pytest.raises(UserError, match=f"Received: run={tmp_path}$"):
+        run_folder.find(tmp_path, RECIPE)
+
+
+# The superuser may read everything: it becomes nobody, after the imports.
+FIND_AS_NOBODY = """
+import os, sys
+from rrelu_tf.errors import UserError
+from rrelu_tf.training import run_folder
+from rrelu_tf.training.recipe import Recipe
+if os.getuid() == 0:
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+for path in sys.argv[1:]:
+    try:
+        print(run_folder.find(path, Recipe()))
+    except UserError as error:
+        print(error)
+"""
+
+
+def test_a_folder_that_cannot_be_read_is_a_user_error(tmp_path, repository):
+    # The folder's own mode counts, and not those above: paths are relative.
+    tmp_path.chmod(0o755)
+    modes = {"locked": 0o000, "unlisted": 0o111, "open": 0o755}
+    for name, mode in modes.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name).chmod(mode)
+    run = subprocess.run(
+        [sys.executable, "-c", FIND_AS_NOBODY, *modes, "locked/run"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(repository)},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    message = (
+        "the run folder must be readable, but: Permission denied. "
+        "Received: run="
+    )
+    assert run.stdout.splitlines() == [
+        f"{message}locked",
+        f"{message}unlisted",
+        "None",
+        f"{message}locked/run",
+    ]
+
+
 def test_a_folder_that_cannot_be_written_is_a_user_error(tmp_path):
     # Under a file, since the superuser may write in any folder.
     (tmp_path / "file").touch()
@@ -159,6 +233,20 @@ def test_two_processes_do_not_train_in_one_folder(tmp_path):
         pass
     with claim.claimed(tmp_path):
         pass
+
+
+def test_only_a_new_folder_without_a_checkpoint_is_removed(tmp_path):
+    new, old, begun = (tmp_path / name for name in ("new", "old", "begun"))
+    old.mkdir()
+    for path in (new, old, begun):
+        with pytest.raises(UserError), claim.claimed(path):
+            (path / "checkpoints").mkdir()
+            if path is begun:
+                checkpoints.path_of(path / "checkpoints", 0).touch()
+            raise UserError
+    assert not new.exists()
+    assert old.is_dir()
+    assert begun.is_dir()
 
 
 def test_a_loss_that_is_not_finite_keeps_the_last_good_checkpoint(tmp_path):
