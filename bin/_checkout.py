@@ -6,15 +6,30 @@ import pathlib
 import sys
 
 CHECKOUT = pathlib.Path(__file__).resolve().parent.parent
+_NEEDED = ("absl", "keras", "rich", "tensorflow", "tensorflow_datasets")
 
 
 def _use():
+    missing = [
+        name for name in _NEEDED if importlib.util.find_spec(name) is None
+    ]
+    if missing:
+        _switch(missing)
+    sys.path.insert(0, str(CHECKOUT))
+
+
+def _switch(missing):
+    """Starts again in the checkout's environment, or says what to do."""
     python = CHECKOUT / ".venv" / "bin" / "python"
     here = pathlib.Path(sys.prefix).resolve() == (CHECKOUT / ".venv").resolve()
-    missing = importlib.util.find_spec("tensorflow") is None
-    if missing and python.exists() and not here:
+    if python.exists() and not here:
         os.execv(python, [str(python), *sys.argv])
-    sys.path.insert(0, str(CHECKOUT))
+    print(
+        f"error: Python must have {', '.join(missing)}; run `make run` or "
+        f"`pip install -e .` first. Received: python={sys.executable}",
+        file=sys.stderr,
+    )
+    sys.exit(2)
 
 
 _use()

@@ -1,5 +1,7 @@
 """The flags that name a data set, where no run says which it is."""
 
+import dataclasses
+
 from absl import flags
 
 from rrelu_tf.errors import UserError
@@ -64,20 +66,22 @@ def given(values):
     }
 
 
-def load(values, run=None, **options):
+def load(values, run=None, preprocessing=None, **options):
     """The data that the flags, or a run, name.
 
     Args:
         values: parsed flags.
         run: a `Run`, or None.
+        preprocessing: the `Preprocessing` that the model was trained with;
+            None for the data set's own.
         **options: further arguments of `rrelu_tf.data.load`.
 
     Returns:
         A `rrelu_tf.data.Data`.
 
     Raises:
-        UserError: for flags that a run decides, or anything wrong with the
-            data.
+        UserError: for flags that a run decides or that contradict the
+            preprocessing, or anything wrong with the data.
     """
     from rrelu_tf import data
 
@@ -86,10 +90,48 @@ def load(values, run=None, **options):
     if values.data_dir is not None:
         options |= {"data_dir": values.data_dir}
     if run is None:
-        return data.load(**{"dataset": "digits"} | named | options)
+        defaults = {"dataset": "digits"}
+        if preprocessing is not None and preprocessing.resize is not None:
+            defaults["image_size"] = preprocessing.image_shape[0]
+        loaded = data.load(**defaults | named | options)
+        return _prepared(loaded, preprocessing, named)
     for name, value in named.items():
         raise UserError(
             f"With --run the data are the run's own, and --{name} may not be "
             f"given. Received: {name}={value}"
         )
-    return run.data(**options)
+    return _prepared(run.data(**options), preprocessing, named)
+
+
+def _prepared(loaded, preprocessing, named):
+    """The data with the model's preprocessing in place of their own."""
+    own = loaded.preprocessing
+    if preprocessing is None or preprocessing == own:
+        return loaded
+    _check_agreement(own, preprocessing, named)
+    transform = dataclasses.replace(
+        loaded.transform, preprocessing=preprocessing
+    )
+    return dataclasses.replace(
+        loaded, preprocessing=preprocessing, transform=transform
+    )
+
+
+def _check_agreement(own, preprocessing, named):
+    """Checks the flags that were given against the model's preprocessing."""
+    sizes = [(p.image_shape, p.resize) for p in (own, preprocessing)]
+    scales = [(p.mean, p.std) for p in (own, preprocessing)]
+    for name, pair in (("image_size", sizes), ("normalization", scales)):
+        if name in named and pair[0] != pair[1]:
+            raise UserError(
+                f"The manifest beside the model has another {name}; leave "
+                f"--{name} out. Received: {name}={named[name]}"
+            )
+    if own.image_shape != preprocessing.image_shape:
+        shapes = [
+            " x ".join(map(str, p.image_shape)) for p in (preprocessing, own)
+        ]
+        raise UserError(
+            f"By its manifest the model takes images of {shapes[0]}; the data "
+            f"have others. Received: image_shape={shapes[1]}"
+        )

@@ -76,7 +76,14 @@ def _call(values):
             "--flops and --plots need a Keras model: a SavedModel has no "
             f"layers to look at. Received: model={chosen.path}"
         )
-    data = data_flags.load(values, chosen.run, batch_size=values.batch_size)
+    if values.plots:
+        _check_slopes(chosen)
+    data = data_flags.load(
+        values,
+        chosen.run,
+        chosen.preprocessing,
+        batch_size=values.batch_size,
+    )
     classify, batches = _classifier(chosen, data, values.split)
     print(f"model: {chosen.label}\ndata: {data.description}")
     figures = {"model": chosen.label, "data": data.description}
@@ -153,19 +160,28 @@ def _latency(classify, batches):
     return {"latency": dataclasses.asdict(measured)}
 
 
-def _plot(chosen, zeta):
-    from rrelu_tf.training import pictures, slopes
+def _check_slopes(chosen):
+    """Checks that there will be something to draw, before all the work."""
+    from rrelu_tf.training import slopes
 
-    own_run = chosen.run is not None and chosen.path == chosen.run.path
-    folder = chosen.path.with_name(f"{chosen.path.stem}_plots")
-    if own_run:
-        folder = chosen.path / "plots"
-    values = slopes.of(chosen.model)
-    if not values and not own_run:
+    if not _is_whole_run(chosen) and not slopes.of(chosen.model):
         raise UserError(
             "--plots needs a model with rotated activations. "
             f"Received: model={chosen.path}"
         )
-    metrics = chosen.run.metrics if own_run else None
-    pictures.draw(folder, values, zeta, metrics)
+
+
+def _is_whole_run(chosen):
+    """Whether it is a run's own model, with training curves beside it."""
+    return chosen.run is not None and chosen.path == chosen.run.path
+
+
+def _plot(chosen, zeta):
+    from rrelu_tf.training import pictures, slopes
+
+    folder = chosen.path.with_name(f"{chosen.path.stem}_plots")
+    metrics = None
+    if _is_whole_run(chosen):
+        folder, metrics = chosen.path / "plots", chosen.run.metrics
+    pictures.draw(folder, slopes.of(chosen.model), zeta, metrics)
     print(f"plots: {folder}")

@@ -33,6 +33,26 @@ class Chosen:
     model: Any
     manifest: dict
 
+    @property
+    def preprocessing(self):
+        """The `Preprocessing` in the manifest; None where there is none.
+
+        Raises:
+            UserError: if it is incomplete.
+        """
+        if "preprocessing" not in self.manifest:
+            return None
+        from rrelu_tf.data import Preprocessing
+
+        try:
+            text = json.dumps(self.manifest["preprocessing"])
+            return Preprocessing.from_json(text)
+        except (KeyError, TypeError) as error:
+            raise UserError(
+                "The preprocessing in the manifest beside the model must be "
+                f"whole. Received: model={self.path}"
+            ) from error
+
 
 def define(flag_values, kinds):
     """Adds the flags to a command's `FlagValues`; `kinds` is for the help."""
@@ -70,6 +90,11 @@ def load(values, saved_models=False):
     """
     if values.run is None and values.model is None:
         raise UserError("Give --run or --model. Received: run=None, model=None")
+    if values.model is not None and values["which"].present:
+        raise UserError(
+            "--which chooses among a run's models and may not be given with "
+            f"--model. Received: which={values.which}"
+        )
     run = None
     if values.run is not None:
         from rrelu_tf.training.run_folder import Run

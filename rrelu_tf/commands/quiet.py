@@ -1,9 +1,8 @@
 """Imports TensorFlow without the lines it logs at every start."""
 
-import contextlib
 import os
-import sys
-import tempfile
+
+from rrelu_tf import silence
 
 
 def import_tensorflow():
@@ -15,24 +14,7 @@ def import_tensorflow():
     them are shown.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with _held_back():
+    with silence.held_back():
         import tensorflow as tf
 
         tf.config.list_physical_devices()
-
-
-@contextlib.contextmanager
-def _held_back():
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        except Exception:
-            held.seek(0)
-            os.write(kept, held.read())
-            raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)

@@ -71,9 +71,10 @@ def inception(images, draws, size):
 
     A window of 8 to 100 % of the area and of aspect ratio 3/4 to 4/3 (uniform
     in its logarithm), the first of ten tries that fits inside the image, else
-    the largest central window of a permitted aspect ratio; resized bilinearly.
-    Source: torchvision's RandomResizedCrop, after Szegedy et al., "Going
-    Deeper with Convolutions", 2015.
+    the largest central window of a permitted aspect ratio; resized bilinearly,
+    without antialiasing. Source of the windows: torchvision's
+    RandomResizedCrop, after Szegedy et al., "Going Deeper with Convolutions",
+    2015.
 
     Args:
         images: [b, h, w, c], any h and w, values 0..255.

@@ -74,7 +74,7 @@ def load(
     training, validation = _split(source, validation_split, seed)
     preprocessing = _preprocessing(source, training, normalization, image_size)
     name = recipes.augmentation(
-        source.name, augmentation, sized=image_size is not None
+        source.recipe, augmentation, sized=image_size is not None
     )
     return Data(
         name=source.name,
@@ -114,7 +114,7 @@ def _preprocessing(source, training, normalization, image_size):
         height = width = image_size
         resize = round(image_size * _RESIZE_RATIO)
     mean, std = recipes.normalization(
-        source.name,
+        source.recipe,
         normalization,
         split=source.train,
         positions=training,

@@ -42,7 +42,9 @@ class Preprocessing:
         """Images brought to `image_shape`, values still 0..255.
 
         The shorter side becomes `resize` (bilinear, the other side rounded
-        down), then the centre is cut out: torchvision's Resize and CenterCrop.
+        down), then the centre is cut out. Without antialiasing, whose
+        operation OpenVINO cannot read: images that shrink come out sharper
+        than from torchvision's Resize.
         """
         if self.resize is None:
             return images

@@ -57,26 +57,25 @@ def recipe(name):
     return RECIPES.get(name, OTHERS)
 
 
-def augmentation(name, choice, *, sized):
+def augmentation(recipe, choice, *, sized):
     """The augmentation's name, "auto" resolved.
 
     Args:
-        name: of the data set.
+        recipe: the data set's `Recipe`.
         choice: what the user asked for.
         sized: whether an image size was asked for; then "auto" takes
             ImageNet's random-resized crop, except where mirrors harm.
     """
     if choice != "auto":
         return choice
-    found = recipe(name)
-    return "inception" if sized and found.mirrors else found.augmentation
+    return "inception" if sized and recipe.mirrors else recipe.augmentation
 
 
-def normalization(name, choice, *, split, positions, channels):
+def normalization(recipe, choice, *, split, positions, channels):
     """(mean, std) per channel, "auto" resolved.
 
     Args:
-        name: of the data set.
+        recipe: the data set's `Recipe`.
         choice: what the user asked for.
         split: the train split, measured for "standard".
         positions: the training examples in it: validation stays unseen.
@@ -85,7 +84,7 @@ def normalization(name, choice, *, split, positions, channels):
     Raises:
         UserError: when the constants are for another number of channels.
     """
-    resolved = recipe(name).normalization if choice == "auto" else choice
+    resolved = recipe.normalization if choice == "auto" else choice
     if resolved == "standard":
         mean, std = split.mean_and_std(positions)
         # A channel that never varies would divide by zero.
@@ -95,7 +94,7 @@ def normalization(name, choice, *, split, positions, channels):
         return mean * channels, std * channels
     if len(mean) != channels:
         raise UserError(
-            f"{resolved!r} normalises {len(mean)} channels, and {name} has "
-            f"{channels}. Received: normalization={choice}"
+            f"{resolved!r} normalises {len(mean)} channels, and the images "
+            f"have {channels}. Received: normalization={choice}"
         )
     return mean, std

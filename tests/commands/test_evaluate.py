@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from rrelu_tf import data
-from rrelu_tf.commands import evaluate, export, train
+from rrelu_tf.commands import evaluate, export, prune, train
 
 # Keras 3.15 saves variables by a protocol that NumPy 2 deprecates.
 pytestmark = pytest.mark.filterwarnings(
@@ -31,6 +31,16 @@ def model(trained):
     from rrelu_tf.training.run_folder import Run
 
     return Run.open(trained).best()
+
+
+@pytest.fixture(scope="module")
+def standard(tmp_path_factory):
+    """A run on data normalised otherwise than by default, pruned."""
+    run = tmp_path_factory.mktemp("runs") / "run"
+    flags = ("--arch=fcnn", "--epochs=1", "--normalization=standard")
+    assert not train.main(["train", *flags, f"--run={run}"])
+    assert not prune.main(["prune", f"--run={run}", "--zeta=0.8"])
+    return run
 
 
 def run(*arguments):
@@ -82,6 +92,66 @@ def test_a_file_and_a_saved_model_equal_the_run(trained, model, tmp_path):
         found = figures(tmp_path, f"--model={path}")
         assert found["accuracy"] == by_run["accuracy"]
         assert found["loss"] == pytest.approx(by_run["loss"], rel=1e-5)
+
+
+@pytest.mark.parametrize("given", [[], ["--normalization=standard"]])
+def test_a_pruned_file_is_evaluated_as_its_manifest_says(
+    standard, tmp_path, given
+):
+    model = standard / "pruned" / "model.keras"
+    found = figures(tmp_path, f"--model={model}", *given)
+    by_run = figures(tmp_path, f"--run={standard}", "--which=pruned")
+    assert found["accuracy"] == by_run["accuracy"]
+    assert found["loss"] == by_run["loss"]
+
+
+@pytest.mark.parametrize(
+    "given, rule",
+    [
+        ("--normalization=unit", "leave --normalization out.*=unit$"),
+        ("--image_size=8", "leave --image_size out.*image_size=8$"),
+    ],
+)
+def test_flags_that_contradict_the_manifest_are_refused(
+    standard, capfd, given, rule
+):
+    capfd.readouterr()
+    model = standard / "pruned" / "model.keras"
+    assert run(f"--model={model}", given) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert re.search(rule, line), line
+
+
+@pytest.mark.parametrize(
+    "damage, rule",
+    [
+        (lambda found: found.pop("mean"), "must be whole.*m.keras$"),
+        (
+            lambda found: found.update(image_shape=[9, 8, 1]),
+            "images of 9 x 8 x 1.*image_shape=8 x 8 x 1$",
+        ),
+    ],
+)
+def test_a_manifest_that_does_not_fit_is_refused(
+    standard, model, tmp_path, capfd, damage, rule
+):
+    manifest = json.loads((standard / "pruned/manifest.json").read_text())
+    damage(manifest["preprocessing"])
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    model.save(tmp_path / "m.keras")
+    capfd.readouterr()
+    assert run(f"--model={tmp_path / 'm.keras'}") == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert re.search(rule, line), line
+
+
+def test_plots_of_no_slopes_are_refused_before_the_evaluation(tmp_path, capfd):
+    arguments = saved("m.keras", (8, 8, 1), 10)(None, tmp_path)
+    capfd.readouterr()
+    assert run(*arguments, "--plots") == 2
+    out, err = capfd.readouterr()
+    assert err.endswith(f"model={tmp_path / 'm.keras'}\n")
+    assert out == ""
 
 
 def test_a_saved_model_without_raw_input_takes_normalised_images(
@@ -160,6 +230,10 @@ def no_signature(_, folder):
     [
         (lambda *_: [], "Give --run or --model"),
         (empty_folder, "a .keras file or a SavedModel folder.*model="),
+        (
+            lambda *_: ["--model=m.keras", "--which=auto"],
+            "may not be given with --model.*which=auto$",
+        ),
         (run_as_model, "a run folder goes with --run"),
         (lambda *_: ["--run=missing"], "run=missing$"),
         (not_a_zip, "whole and readable.*broken.keras$"),

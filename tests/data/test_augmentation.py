@@ -77,7 +77,8 @@ def test_flips_come_for_half_of_the_images_where_the_recipe_flips():
 def test_flips_never_come_for_digits():
     for name in ("digits", "mnist", "svhn_cropped"):
         for sized in (False, True):
-            chosen = recipes.augmentation(name, "auto", sized=sized)
+            row = recipes.recipe(name)
+            chosen = recipes.augmentation(row, "auto", sized=sized)
             assert chosen in ("none", "crop")
     data = load(validation_split=0)
     assert data.transform.name == "crop"
@@ -100,13 +101,15 @@ def shifted_originals(images):
 
 def test_recipes_are_those_of_the_papers():
     def chosen(name, sized=False):
-        return recipes.augmentation(name, "auto", sized=sized)
+        row = recipes.recipe(name)
+        return recipes.augmentation(row, "auto", sized=sized)
 
     assert chosen("cifar10") == chosen("cifar100") == "crop_flip"
     assert chosen("fashion_mnist") == "crop_flip"
     assert chosen("mnist") == chosen("beans") == "none"
     assert chosen("imagenet2012") == chosen("cifar10", True) == "inception"
-    assert recipes.augmentation("mnist", "crop_flip", sized=False)
+    mnist = recipes.recipe("mnist")
+    assert recipes.augmentation(mnist, "crop_flip", sized=False) == "crop_flip"
     for row in recipes.RECIPES.values():
         assert row.augmentation in AUGMENTATIONS
 

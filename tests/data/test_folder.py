@@ -1,6 +1,8 @@
 """Image folders, made of tiny pictures."""
 
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -62,6 +64,17 @@ def test_a_folder_loads_in_order_with_its_class_names(folder):
     assert values(data.test) == list(range(105, 131, 5))
     labels = np.concatenate([labels for _, labels in data.test])
     assert labels.tolist() == [0, 0, 0, 1, 1, 1]
+
+
+def test_a_folder_s_name_picks_no_data_set_s_recipe(tmp_path):
+    for name in ("mnist", "cifar10", "pets"):
+        data = load(build(tmp_path / name, [(6, 5)]), validation_split=0)
+        assert data.name == name
+        assert data.transform.name == "none"
+        # Every grey value is its own: `standard` gives mean 0, deviation 1.
+        images = np.concatenate([images for images, _ in data.train()])
+        assert abs(images.mean()) < 1e-5
+        assert abs(images.std() - 1) < 1e-5
 
 
 def test_streaming_gives_the_same_examples_as_memory(folder):
@@ -159,6 +172,28 @@ def test_a_broken_folder_is_one_line_that_names_the_place(
             load(folder, **options)
         assert re.search(rf"Received: \w+=\S*{received}$", str(caught.value))
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.95])
+def test_cut_jpegs_are_one_line_on_stderr(tmp_path, repository, share):
+    noise = np.random.RandomState(0).randint(0, 256, (9, 64, 64, 3))
+    for number, pixels in enumerate(noise.astype(np.uint8)):
+        whole = tf.io.encode_jpeg(pixels).numpy()
+        for part in ("train/cat", "train/dog", "test/cat", "test/dog"):
+            path = tmp_path / part / f"{number}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(whole[: int(share * len(whole))])
+    command = "from rrelu_tf.commands import train as t; exit(t.main())"
+    done = subprocess.run(
+        [sys.executable, "-c", command, f"--dataset={tmp_path}"],
+        cwd=repository,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.endswith(f"file={tmp_path / 'train/cat/0.jpg'}")
 
 
 def test_one_class_is_no_classification(tmp_path):

@@ -84,7 +84,9 @@ def test_zeta_a_tenth_strips_exactly_the_papers_weights_and_flops(npz):
     assert np.abs(a - b).max() <= 1e-12 * np.abs(a).max()
 
 
-@pytest.mark.parametrize("zeta", [0.25, 0.3])
+@pytest.mark.parametrize(
+    "zeta", [pytest.param(0.25, marks=pytest.mark.slow), 0.3]
+)
 def test_deep_cuts_of_trained_weights_are_equal_too(npz, zeta):
     model = masked(load(npz, "float64"), zeta)
     small = rrelu_tf.strip(model)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import rrelu_tf
-from rrelu_tf.layers import Rotated
+from rrelu_tf.layers import BatchNormalization, Rotated, RReLU
 
 
 @pytest.fixture
@@ -121,3 +121,31 @@ def check(gap):
         return small
 
     return check
+
+
+@pytest.fixture
+def wide(randomise):
+    """A wide residual network of one block, with dead slopes."""
+
+    def wide(dead=0.4, seed=0):
+        def conv(x, name):
+            return keras.layers.Conv2D(
+                8, 3, padding="same", use_bias=False, name=name
+            )(x)
+
+        def active(x, number):
+            x = BatchNormalization(name=f"block_bn{number}")(x)
+            return RReLU(name=f"block_rrelu{number}")(x)
+
+        images = keras.Input((8, 8, 3), name="images")
+        stream = conv(images, "conv1")
+        x = conv(active(stream, 1), "block_conv1")
+        x = conv(active(x, 2), "block_conv2")
+        x = keras.layers.Add(name="block_add")([x, stream])
+        x = BatchNormalization(name="bn1")(x)
+        x = keras.layers.ReLU(name="relu")(x)
+        x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
+        logits = keras.layers.Dense(3, name="fc")(x)
+        return randomise(keras.Model(images, logits, name="wide"), seed, dead)
+
+    return wide

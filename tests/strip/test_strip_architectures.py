@@ -167,10 +167,8 @@ def test_a_model_without_dead_channels_stays_as_it_is(name, randomise, gap):
 @pytest.mark.parametrize(
     ("name", "dead"),
     [
-        ("wrn_10_1", 0.05),
         ("wrn_10_1", 0.9),
         ("wrn_10_1", 1.0),
-        ("resnet20", 0.9),
         ("resnet20", 1.0),
         ("fcnn", 1.0),
     ],

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from rrelu_tf.data import recipes
 from rrelu_tf.data.memory import MemorySplit
 from rrelu_tf.data.sources.source import Source
 from rrelu_tf.data.splitting import stratified
@@ -32,4 +33,5 @@ def load():
         train=MemorySplit(images[train], labels[train]),
         test=MemorySplit(images[test], labels[test]),
         origin="scikit-learn's load_digits",
+        recipe=recipes.recipe("digits"),
     )

@@ -6,7 +6,8 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from rrelu_tf.data import randomness
+from rrelu_tf import silence
+from rrelu_tf.data import randomness, recipes
 from rrelu_tf.data.memory import LIMIT_BYTES, MemorySplit
 from rrelu_tf.data.sources.source import Source
 from rrelu_tf.data.stream import StreamSplit
@@ -57,6 +58,8 @@ def load(path, image_size, cache):
         train=splits[0],
         test=splits[1],
         origin="image folder",
+        # Whatever it is called: its name says nothing of what is in it.
+        recipe=recipes.OTHERS,
     )
 
 
@@ -117,6 +120,8 @@ def _decode(path):
     return tf.ensure_shape(image, [None, None, _CHANNELS])
 
 
+# TensorFlow logs what is wrong with an image before it raises it.
+@silence.held_back()
 def _decode_all(paths, cache):
     """Decodes each image once.
 

@@ -48,6 +48,7 @@ def load(name, data_dir, download, image_size, cache):
         train=splits[0],
         test=splits[1],
         origin=_origin(builder, test),
+        recipe=recipes.recipe(builder.name),
     )
 
 
