@@ -42,7 +42,7 @@ setuptools.setup(
         "tensorflow-datasets>=4.9.10",
         "tensorflow-model-optimization>=0.8",
     ],
-    extras_require={"test": ["openvino", "pytest", "ruff"]},
+    extras_require={"test": ["openvino", "pytest", "pytest-xdist", "ruff"]},
     entry_points={
         "console_scripts": [
             f"rrelu-{command} = rrelu_tf.commands.{command}:main"

@@ -12,6 +12,9 @@ import tensorflow as tf
 from rrelu_tf import data
 from rrelu_tf.commands import evaluate, export, prune, train
 
+# TensorFlow cannot take its determinism back: other tests would run under it.
+IN_PROCESS = "--nodeterministic"
+
 # Keras 3.15 saves variables by a protocol that NumPy 2 deprecates.
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation:DeprecationWarning"
@@ -22,7 +25,7 @@ pytestmark = pytest.mark.filterwarnings(
 def trained(tmp_path_factory):
     run = tmp_path_factory.mktemp("runs") / "run"
     flags = ("--arch=fcnn", "--epochs=1", "--learning_rate=0.02")
-    assert not train.main(["train", *flags, f"--run={run}"])
+    assert not train.main(["train", *flags, f"--run={run}", IN_PROCESS])
     return run
 
 
@@ -38,7 +41,7 @@ def standard(tmp_path_factory):
     """A run on data normalised otherwise than by default, pruned."""
     run = tmp_path_factory.mktemp("runs") / "run"
     flags = ("--arch=fcnn", "--epochs=1", "--normalization=standard")
-    assert not train.main(["train", *flags, f"--run={run}"])
+    assert not train.main(["train", *flags, f"--run={run}", IN_PROCESS])
     assert not prune.main(["prune", f"--run={run}", "--zeta=0.8"])
     return run
 

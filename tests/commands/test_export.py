@@ -11,6 +11,9 @@ import tensorflow as tf
 
 from rrelu_tf.commands import export, prune, train
 
+# TensorFlow cannot take its determinism back: other tests would run under it.
+IN_PROCESS = "--nodeterministic"
+
 # Keras 3.15 saves variables by a protocol that NumPy 2 deprecates.
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation:DeprecationWarning"
@@ -29,7 +32,7 @@ def no_second_process(monkeypatch):
 def trained(tmp_path_factory):
     run = tmp_path_factory.mktemp("runs") / "run"
     assert not train.main(
-        ["train", "--arch=fcnn", "--epochs=1", f"--run={run}"]
+        ["train", "--arch=fcnn", "--epochs=1", f"--run={run}", IN_PROCESS]
     )
     return run
 

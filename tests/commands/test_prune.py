@@ -12,12 +12,15 @@ from rrelu_tf.commands import prune, train
 from rrelu_tf.pruning import outputs
 from rrelu_tf.training.run_folder import Run
 
+# TensorFlow cannot take its determinism back: other tests would run under it.
+IN_PROCESS = "--nodeterministic"
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "run"
     flags = ["--arch=fcnn", "--epochs=2", "--learning_rate=0.01"]
-    assert train.main(["train", *flags, f"--run={folder}"]) == 0
+    assert train.main(["train", *flags, f"--run={folder}", IN_PROCESS]) == 0
     return folder
 
 
@@ -128,7 +131,7 @@ def test_an_unfinished_run_is_refused(run, tmp_path, capfd):
 def test_a_run_without_validation_data_takes_a_given_zeta(tmp_path, capfd):
     run = tmp_path / "run"
     flags = ["--arch=fcnn", "--epochs=1", "--validation_split=0"]
-    assert train.main(["train", *flags, f"--run={run}"]) == 0
+    assert train.main(["train", *flags, f"--run={run}", IN_PROCESS]) == 0
     assert prune.main(["prune", f"--run={run}", "--zeta=0.8"]) == 0
     printed = capfd.readouterr().out
     assert "not measured" in printed

@@ -5,11 +5,6 @@ import tensorflow as tf
 
 from rrelu_tf.layers import BatchNormalization
 
-# Keras's own conversion of variables, under NumPy 2.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:__array__ implementation:DeprecationWarning"
-)
-
 STOCK = keras.layers.BatchNormalization
 SHAPES = [(6, 3), (4, 5, 3), (4, 3, 5, 3), (2, 2, 3, 2, 3)]
 PARTS = [(True, True), (True, False), (False, True), (False, False)]

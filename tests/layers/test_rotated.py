@@ -9,11 +9,6 @@ from rrelu_tf.errors import UserError
 from rrelu_tf.initializers import Rotation
 from rrelu_tf.layers import RGELU, Rotated, RReLU, RSiLU
 
-# Keras's own conversion of variables, under NumPy 2.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:__array__ implementation:DeprecationWarning"
-)
-
 ERF = np.vectorize(math.erf)
 
 

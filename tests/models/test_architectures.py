@@ -9,10 +9,6 @@ import pytest
 from rrelu_tf import models
 from rrelu_tf.layers import ChannelGather, Rotated
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:__array__ implementation:DeprecationWarning"
-)
-
 SLOW = pytest.mark.slow
 
 

@@ -6,10 +6,6 @@ from rrelu_tf import models
 from rrelu_tf.errors import UserError
 from rrelu_tf.layers import RGELU, Rotated, RReLU, RSiLU
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:__array__ implementation:DeprecationWarning"
-)
-
 ROTATED = {"rrelu": RReLU, "rgelu": RGELU, "rsilu": RSiLU}
 PLAIN = ("relu", "gelu", "silu")
 # name -> activations that are rotated: two a block, one in fcnn.

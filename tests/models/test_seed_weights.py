@@ -13,10 +13,6 @@ from rrelu_tf import models
 from rrelu_tf.errors import UserError
 from rrelu_tf.layers import Rotated
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:__array__ implementation:DeprecationWarning"
-)
-
 ZETAS = (0, 0.1, 0.25, 0.3)
 
 

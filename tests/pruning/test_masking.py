@@ -7,10 +7,6 @@ import rrelu_tf
 from rrelu_tf.errors import UserError
 from rrelu_tf.layers import RGELU, BatchNormalization, RReLU, RSiLU
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:__array__ implementation:DeprecationWarning"
-)
-
 KEEP = np.array([True, False, True, False])
 GONE = ~KEEP
 

@@ -8,10 +8,6 @@ from rrelu_tf import models
 from rrelu_tf.errors import UserError
 from rrelu_tf.layers import RGELU, Rotated, RReLU, RSiLU
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:__array__ implementation:DeprecationWarning"
-)
-
 
 def small(**options):
     return models.create(

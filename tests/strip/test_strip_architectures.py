@@ -8,12 +8,7 @@ import rrelu_tf
 from rrelu_tf import models
 from rrelu_tf.layers import ChannelGather, Rotated
 
-pytestmark = [
-    pytest.mark.filterwarnings(
-        "ignore:__array__ implementation:DeprecationWarning"
-    ),
-    pytest.mark.usefixtures("float64"),
-]
+pytestmark = pytest.mark.usefixtures("float64")
 
 
 def create(name, **options):

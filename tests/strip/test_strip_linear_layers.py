@@ -8,12 +8,7 @@ from keras import layers
 import rrelu_tf
 from rrelu_tf.layers import BatchNormalization, RReLU
 
-pytestmark = [
-    pytest.mark.filterwarnings(
-        "ignore:__array__ implementation:DeprecationWarning"
-    ),
-    pytest.mark.usefixtures("float64"),
-]
+pytestmark = pytest.mark.usefixtures("float64")
 
 IMAGE = (6, 5, 3)
 

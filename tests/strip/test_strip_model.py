@@ -9,10 +9,6 @@ import rrelu_tf
 from rrelu_tf.errors import UserError
 from rrelu_tf.layers import ChannelGather, RReLU
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:__array__ implementation:DeprecationWarning"
-)
-
 
 def images(count=8):
     x = np.random.default_rng(0).normal(size=(count, 8, 8, 3))

@@ -15,12 +15,7 @@ from rrelu_tf.layers import (
     RSiLU,
 )
 
-pytestmark = [
-    pytest.mark.filterwarnings(
-        "ignore:__array__ implementation:DeprecationWarning"
-    ),
-    pytest.mark.usefixtures("float64"),
-]
+pytestmark = pytest.mark.usefixtures("float64")
 
 
 class Grower:

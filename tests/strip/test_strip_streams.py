@@ -7,12 +7,7 @@ from keras import layers
 
 from rrelu_tf.layers import BatchNormalization, ChannelGather, RReLU
 
-pytestmark = [
-    pytest.mark.filterwarnings(
-        "ignore:__array__ implementation:DeprecationWarning"
-    ),
-    pytest.mark.usefixtures("float64"),
-]
+pytestmark = pytest.mark.usefixtures("float64")
 
 IMAGE = (6, 5, 3)
 

@@ -10,10 +10,6 @@ from rrelu_tf.errors import UserError
 from rrelu_tf.layers import ChannelGather, RReLU
 from rrelu_tf.strip import Equivalence, NotEquivalent
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:__array__ implementation:DeprecationWarning"
-)
-
 
 def plant(model, layer, weight, place, change):
     """Changes one number of one weight."""

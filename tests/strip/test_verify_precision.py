@@ -8,10 +8,6 @@ import rrelu_tf
 from rrelu_tf.layers import RReLU
 from rrelu_tf.strip import NotEquivalent
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:__array__ implementation:DeprecationWarning"
-)
-
 
 def plant(model, layer, weight, place, change):
     """Changes one number of one weight."""
