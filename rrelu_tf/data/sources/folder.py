@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import traceback
 
 import numpy as np
 import tensorflow as tf
@@ -134,8 +135,9 @@ def _decode_all(paths, cache):
         _decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
     )
     done = 0
+    iterator = images.as_numpy_iterator()
     try:
-        for image in images.as_numpy_iterator():
+        for image in iterator:
             done += 1
             shapes.add(image.shape)
             size += image.nbytes
@@ -145,6 +147,10 @@ def _decode_all(paths, cache):
             else:
                 kept = None
     except tf.errors.OpError as error:
+        # Threads that still decode would log later than this. They end with
+        # the iterator, which the traceback holds, too.
+        traceback.clear_frames(error.__traceback__)
+        del iterator
         raise UserError(
             "every image must be a complete PNG, JPEG, BMP or GIF file. "
             f"Received: file={paths[done]}"
