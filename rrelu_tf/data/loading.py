@@ -66,27 +66,14 @@ def load(
         UserError: for anything impossible in the arguments or the data.
     """
     _check_numbers(batch_size, validation_split, seed, image_size)
-    _check_choice("augmentation", augmentation, AUGMENTATIONS)
-    choices = (*recipes.NORMALIZATIONS, "standard")
-    _check_choice("normalization", normalization, choices)
-    _check_choice("cache", cache, CACHES)
+    _check_choices(augmentation, normalization, cache)
     source = _source(os.fspath(dataset), data_dir, download, image_size, cache)
     training, validation = _split(source, validation_split, seed)
     preprocessing = _preprocessing(source, training, normalization, image_size)
-    name = recipes.augmentation(
-        source.recipe, augmentation, sized=image_size is not None
-    )
-    return Data(
-        name=source.name,
-        class_names=source.class_names,
-        preprocessing=preprocessing,
-        transform=TrainingTransform(name, preprocessing),
-        batch_size=batch_size,
-        seed=seed,
-        source=source,
-        training_positions=training,
-        validation_positions=validation,
-    )
+    sized = image_size is not None
+    name = recipes.augmentation(source.recipe, augmentation, sized=sized)
+    transform = TrainingTransform(name, preprocessing)
+    return _data(source, transform, training, validation, batch_size, seed)
 
 
 def _source(dataset, data_dir, download, image_size, cache):
@@ -123,6 +110,20 @@ def _preprocessing(source, training, normalization, image_size):
     return Preprocessing(mean, std, (height, width, channels), resize)
 
 
+def _data(source, transform, training, validation, batch_size, seed):
+    return Data(
+        name=source.name,
+        class_names=source.class_names,
+        preprocessing=transform.preprocessing,
+        transform=transform,
+        batch_size=batch_size,
+        seed=seed,
+        source=source,
+        training_positions=training,
+        validation_positions=validation,
+    )
+
+
 def _check_numbers(batch_size, validation_split, seed, image_size):
     if batch_size < 1:
         raise UserError(
@@ -139,6 +140,13 @@ def _check_numbers(batch_size, validation_split, seed, image_size):
         raise UserError(
             f"image_size must be at least 1. Received: image_size={image_size}"
         )
+
+
+def _check_choices(augmentation, normalization, cache):
+    _check_choice("augmentation", augmentation, AUGMENTATIONS)
+    choices = (*recipes.NORMALIZATIONS, "standard")
+    _check_choice("normalization", normalization, choices)
+    _check_choice("cache", cache, CACHES)
 
 
 def _check_choice(argument, value, choices):

@@ -71,27 +71,24 @@ def write(
     with _folder(out):
         final = out / str(_version(out, version))
         with atomic.path(final) as temporary:
-            try:
-                _save(model, preprocessing, temporary)
-            except tf.errors.OpError as error:
-                raise OSError(None, error.message) from error
+            _save(model, preprocessing, temporary)
             _write_extra(
                 temporary / "assets.extra", model, class_names, examples
             )
-            tolerance = _tolerance(model)
-            _verify(temporary, expected, tolerance)
-            if in_fresh_process:
-                raw, outputs = expected["serving_default"]
-                fresh_process.check(
-                    temporary,
-                    raw,
-                    outputs["probabilities"],
-                    tolerance=tolerance,
-                )
+            _verify(temporary, expected, _tolerance(model), in_fresh_process)
     return final
 
 
 def _save(model, preprocessing, folder):
+    """Writes the SavedModel; what TensorFlow cannot write is an OSError."""
+    try:
+        _archive(model, preprocessing).write_out(str(folder), verbose=False)
+    except tf.errors.OpError as error:
+        raise OSError(None, error.message) from error
+
+
+def _archive(model, preprocessing):
+    """An `ExportArchive` with both signatures."""
     height, width, channels = preprocessing.image_shape
     raw = (None, None) if preprocessing.resize else (height, width)
 
@@ -119,7 +116,7 @@ def _save(model, preprocessing, folder):
             function,
             input_signature=[tf.TensorSpec(shape, dtype, name="images")],
         )
-    archive.write_out(str(folder), verbose=False)
+    return archive
 
 
 def _write_extra(folder, model, class_names, examples):
@@ -169,7 +166,17 @@ def _expected(model, preprocessing, examples):
     }
 
 
-def _verify(folder, expected, tolerance):
+def _verify(folder, expected, tolerance, in_fresh_process):
+    """Loads the folder, here and if asked for elsewhere, and compares."""
+    _verify_here(folder, expected, tolerance)
+    if in_fresh_process:
+        raw, outputs = expected["serving_default"]
+        fresh_process.check(
+            folder, raw, outputs["probabilities"], tolerance=tolerance
+        )
+
+
+def _verify_here(folder, expected, tolerance):
     loaded = tf.saved_model.load(str(folder))
     for signature, (images, outputs) in expected.items():
         given = loaded.signatures[signature](images=tf.constant(images))

@@ -70,19 +70,8 @@ def create(
             f"Received: num_classes={num_classes}"
         )
     input_shape = tuple(input_shape)
-    if len(input_shape) != 3 or not all(
-        isinstance(size, int) and size > 0 for size in input_shape
-    ):
-        raise UserError(
-            "input_shape must be (height, width, channels), all at least 1. "
-            f"Received: input_shape={input_shape}"
-        )
-    for option, value in options.items():
-        if option not in _OPTIONS:
-            raise UserError(
-                f"The options are {', '.join(_OPTIONS)}. "
-                f"Received: {option}={value}"
-            )
+    _check_shape(input_shape)
+    _check_options(options)
     for pattern, (build, _) in _FAMILIES.items():
         match = pattern.fullmatch(name)
         if match:
@@ -100,3 +89,22 @@ def create(
         f"Unknown architecture. {meant}Known: {', '.join(names())}, and any "
         f"wrn_<depth>_<width>. Received: name={name}"
     )
+
+
+def _check_shape(input_shape):
+    if len(input_shape) != 3 or not all(
+        isinstance(size, int) and size > 0 for size in input_shape
+    ):
+        raise UserError(
+            "input_shape must be (height, width, channels), all at least 1. "
+            f"Received: input_shape={input_shape}"
+        )
+
+
+def _check_options(options):
+    for option, value in options.items():
+        if option not in _OPTIONS:
+            raise UserError(
+                f"The options are {', '.join(_OPTIONS)}. "
+                f"Received: {option}={value}"
+            )

@@ -39,21 +39,7 @@ def create(name="auto", virtual_devices=0):
         UserError: if an argument breaks its rule, no GPU is there for
             "mirrored", or the runtime has started.
     """
-    if name not in _NAMES:
-        raise UserError(
-            f"A strategy must be one of {', '.join(_NAMES)}. "
-            f"Received: strategy={name}"
-        )
-    if virtual_devices < 0:
-        raise UserError(
-            "The number of virtual devices must be at least 0. "
-            f"Received: virtual_devices={virtual_devices}"
-        )
-    if virtual_devices and name == "none":
-        raise UserError(
-            "Virtual devices need the strategy mirrored, not none. "
-            f"Received: virtual_devices={virtual_devices}"
-        )
+    _check_arguments(name, virtual_devices)
     if virtual_devices:
         _split_cpu(virtual_devices)
         return tf.distribute.MirroredStrategy(
@@ -142,6 +128,24 @@ class GlobalBatchLoss(keras.losses.Loss):
         """The loss of `get_config`."""
         loss = keras.saving.deserialize_keras_object(config["loss"])
         return cls(**config | {"loss": loss})
+
+
+def _check_arguments(name, virtual_devices):
+    if name not in _NAMES:
+        raise UserError(
+            f"A strategy must be one of {', '.join(_NAMES)}. "
+            f"Received: strategy={name}"
+        )
+    if virtual_devices < 0:
+        raise UserError(
+            "The number of virtual devices must be at least 0. "
+            f"Received: virtual_devices={virtual_devices}"
+        )
+    if virtual_devices and name == "none":
+        raise UserError(
+            "Virtual devices need the strategy mirrored, not none. "
+            f"Received: virtual_devices={virtual_devices}"
+        )
 
 
 def _split_cpu(parts):
