@@ -9,6 +9,8 @@ import importlib
 __version__ = "0.1.0"
 
 _HOMES = {
+    "explain": "rrelu_tf.analysis",
+    "fold": "rrelu_tf.export.fold",
     "kept": "rrelu_tf.strip",
     "mask": "rrelu_tf.pruning",
     "profile": "rrelu_tf.analysis",

@@ -6,6 +6,8 @@ import pytest
 import rrelu_tf
 
 NAMES = [
+    "explain",
+    "fold",
     "initializers.Rotation",
     "kept",
     "layers.BatchNormalization",
@@ -23,6 +25,7 @@ NAMES = [
     "strip",
     "strip.Equivalence",
     "strip.NotEquivalent",
+    "strip.register",
     "verify",
 ]
 

@@ -38,6 +38,14 @@ flags.DEFINE_enum(
     "best on validation.",
     flag_values=FLAGS,
 )
+flags.DEFINE_enum(
+    "align",
+    "gather",
+    ["gather", "couple"],
+    "gather removes every dead channel, and gathers where widths differ; "
+    "couple keeps channels that meet in an Add together, without gathers.",
+    flag_values=FLAGS,
+)
 flags.DEFINE_string(
     "out",
     None,
@@ -81,9 +89,17 @@ def _call(values):
     where = {"data_dir": values.data_dir} if values.data_dir else {}
     data = run.data(**where)
     pruned = procedure.prune(
-        model, data.validation, zeta=zeta, tolerance=values.tolerance / 100
+        model,
+        data.validation,
+        zeta=zeta,
+        tolerance=values.tolerance / 100,
+        align=values.align,
     )
-    notes = {"checkpoint": values.which, "run": str(run.path)}
+    notes = {
+        "checkpoint": values.which,
+        "run": str(run.path),
+        "align": values.align,
+    }
     report = outputs.write(folder, model, pruned, data, notes)
     _show(pruned.choice, report, folder)
 

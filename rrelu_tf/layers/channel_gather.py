@@ -14,24 +14,26 @@ _FEW = 256
 
 @keras.saving.register_keras_serializable(package="rrelu_tf")
 class ChannelGather(keras.layers.Layer):
-    """Output channel `i` is input channel `indices[i]`, or 0 where that is -1.
+    """Output channel `i` is input channel `indices[i]`, or `fill` if that is -1.
 
-    Channels are the last axis. `rrelu_tf.strip` puts this layer where a reader
-    wants other channels than its producer kept; the parameter-free shortcut of
-    the CIFAR ResNets (option A) is one, too.
+    `rrelu_tf.strip` puts this layer where a reader wants other channels than
+    its producer kept; the parameter-free shortcut of the CIFAR ResNets
+    (option A) is one, too.
 
     Args:
         indices: non-empty list of ints, each -1 or more.
+        axis: int, the channels' axis, counting the batch; the last by default.
+        fill: number, or list of one per index: the value where that is -1.
         **kwargs: `name`, `dtype`, as for every Keras layer.
 
     Input shape:
-        `(batch, ..., channels)` with `channels > max(indices)`.
+        Any, with a known size above `max(indices)` on `axis`.
 
     Output shape:
-        `(batch, ..., len(indices))`.
+        The same, with `len(indices)` on `axis`.
     """
 
-    def __init__(self, indices, **kwargs):
+    def __init__(self, indices, axis=-1, fill=0.0, **kwargs):
         super().__init__(**kwargs)
         self.indices = [int(i) for i in indices]
         if not self.indices or min(self.indices) < -1:
@@ -39,61 +41,99 @@ class ChannelGather(keras.layers.Layer):
                 "ChannelGather needs at least one index, each -1 or more. "
                 f"Received: indices={self.indices}"
             )
+        if axis == 0 or isinstance(axis, bool) or not isinstance(axis, int):
+            raise UserError(
+                "ChannelGather's axis must be an int, and not the batch axis. "
+                f"Received: axis={axis}"
+            )
+        if np.shape(fill) not in ((), (len(self.indices),)):
+            raise UserError(
+                "ChannelGather's fill must be a number or one per index. "
+                f"Received: fill of shape {np.shape(fill)}"
+            )
+        self.axis = axis
+        given = np.where(np.array(self.indices) < 0, fill, 0.0)
+        same = len(set(given.tolist())) == 1 or not given.any()
+        self.fill = float(given[0]) if same else given.tolist()
         self.supports_masking = True
 
     def build(self, input_shape):
         """Checks the indices against the input's channels."""
-        if input_shape[-1] is None:
+        size = input_shape[self.axis]
+        if size is None:
             raise UserError(
-                "ChannelGather needs an input with a known last axis. "
+                "ChannelGather needs an input of a known size on its axis. "
                 f"Received: input_shape={input_shape}"
             )
-        if max(self.indices) >= input_shape[-1]:
+        if max(self.indices) >= size:
             raise UserError(
                 "ChannelGather's indices must lie below the input's "
-                f"{input_shape[-1]} channels. "
+                f"{size} channels. "
                 f"Received: max(indices)={max(self.indices)}"
             )
 
     def call(self, inputs):
         """The chosen channels of `inputs`."""
         indices = np.array(self.indices)
+        fill = np.broadcast_to(self.fill, indices.shape)
+        axis = self.axis % len(inputs.shape)
         real = np.flatnonzero(indices >= 0)
         if not real.size:
-            return ops.zeros_like(ops.take(inputs, indices * 0, axis=-1))
+            zeros = ops.zeros_like(ops.take(inputs, indices * 0, axis=axis))
+            return _filled(zeros, fill, axis)
         first, last = real[0], real[-1]
         inner = indices[first : last + 1]
         # A run of neighbours is a slice: several times cheaper, and so is its
         # gradient, than a gather.
         if np.array_equal(inner, np.arange(inner[0], inner[0] + len(inner))):
-            outputs = inputs[..., inner[0] : inner[0] + len(inner)]
+            cut = slice(int(inner[0]), int(inner[0]) + len(inner))
+            outputs = inputs[(*[slice(None)] * axis, cut)]
         else:
-            outputs = _pick(inputs, inner)
+            outputs = _pick(inputs, inner, axis)
         before, after = int(first), len(indices) - 1 - int(last)
         if before or after:
-            pads = [(0, 0)] * (len(inputs.shape) - 1) + [(before, after)]
+            pads = [(0, 0)] * len(inputs.shape)
+            pads[axis] = (before, after)
             outputs = ops.pad(outputs, pads)
-        return outputs
+        return _filled(outputs, fill, axis)
 
     def compute_output_shape(self, input_shape):
         """The input's shape, with `len(indices)` channels."""
-        return (*input_shape[:-1], len(self.indices))
+        shape = list(input_shape)
+        shape[self.axis] = len(self.indices)
+        return tuple(shape)
 
     def get_config(self):
         """The constructor's arguments, ready for JSON."""
-        return {**super().get_config(), "indices": self.indices}
+        return {
+            **super().get_config(),
+            "indices": self.indices,
+            "axis": self.axis,
+            "fill": self.fill,
+        }
 
 
-def _pick(inputs, indices):
+def _pick(inputs, indices, axis):
     """The channels `indices` of `inputs`, 0 where -1, in any order."""
-    if _as_product(inputs):
+    if axis == len(inputs.shape) - 1 and _as_product(inputs):
         # Exact: a sum of one value and zeros is that value.
         matrix = indices == np.arange(inputs.shape[-1])[:, None]
         return ops.tensordot(inputs, ops.cast(matrix, inputs.dtype), axes=1)
-    outputs = ops.take(inputs, np.maximum(indices, 0), axis=-1)
+    outputs = ops.take(inputs, np.maximum(indices, 0), axis=axis)
     if (indices < 0).any():
-        outputs = outputs * ops.cast(indices >= 0, outputs.dtype)
+        outputs = outputs * _along(indices >= 0, outputs, axis)
     return outputs
+
+
+def _filled(outputs, fill, axis):
+    """Adds the values for channels that are 0 so far."""
+    return outputs + _along(fill, outputs, axis) if fill.any() else outputs
+
+
+def _along(vector, tensor, axis):
+    shape = [1] * len(tensor.shape)
+    shape[axis] = len(vector)
+    return ops.cast(np.reshape(vector, shape), tensor.dtype)
 
 
 def _as_product(inputs):

@@ -5,16 +5,23 @@ import numpy as np
 
 from rrelu_tf.errors import UserError
 from rrelu_tf.layers import Rotated
-from rrelu_tf.strip.graph import fresh_input, trace
+from rrelu_tf.strip.graph import clone, copy_weights, fresh_input, trace, walk
 from rrelu_tf.strip.rules import passes_channels
 from rrelu_tf.strip.stripped import Stripped
 
+_layers = keras.layers
 _KERNELS = (
-    keras.layers.Conv1D,
-    keras.layers.Conv2D,
-    keras.layers.Conv3D,
-    keras.layers.Dense,
+    *(_layers.Conv1D, _layers.Conv2D, _layers.Conv3D, _layers.Dense),
+    *(_layers.SeparableConv1D, _layers.SeparableConv2D),
+    *(_layers.DepthwiseConv1D, _layers.DepthwiseConv2D),
+    *(
+        _layers.Conv1DTranspose,
+        _layers.Conv2DTranspose,
+        _layers.Conv3DTranspose,
+    ),
 )
+_TRANSPOSED = _KERNELS[-3:]
+_DEPTHWISE = (_layers.DepthwiseConv1D, _layers.DepthwiseConv2D)
 
 
 def mask(model, keep):
@@ -22,13 +29,15 @@ def mask(model, keep):
 
     What is zeroed depends on the layer that a key names: of a rotated
     activation the slope; of a batch normalisation gamma, beta and moving
-    mean; of a conv or dense layer the filter and bias, and behind it, through
-    channel-wise layers with a single reader, gamma, beta and moving mean of
-    the first batch normalisation.
+    mean; of a convolution (separable, depthwise and transposed ones too) or
+    dense layer the filter and bias, and behind it, through layers with a
+    single reader that leave a 0 a 0, gamma, beta and moving mean of the first
+    batch normalisation.
 
     Args:
         model: a functional or built Sequential `keras.Model`, left as it is.
-        keep: dict: layer name -> bool array (channels,), True = keep.
+        keep: dict: layer name, `outer/inner` inside nested models -> bool
+            array (channels,), True = keep.
 
     Returns:
         A new model of the same shapes.
@@ -38,24 +47,25 @@ def mask(model, keep):
             masked, or an array of another length.
     """
     masked = copy(model)
-    graph = trace(masked)
-    nodes = {node.key: node for node in graph.nodes}
-    readers = graph.consumers()
+    places = {}
+    for graph, node, key in walk(trace(masked)):
+        places.setdefault(key, (graph, node))
     for key, stays in keep.items():
-        if key not in nodes:
+        if key not in places:
             raise UserError(
                 "Every key of `keep` must name a layer of the model. "
                 f"Received: key={key}"
             )
+        graph, node = places[key]
         stays = np.asarray(stays)
-        channels = graph.channels(nodes[key].outputs[0])
+        channels = graph.channels(node)
         if stays.dtype != bool or stays.shape != (channels,):
             raise UserError(
                 f"`keep` of {key} must be a bool array of shape ({channels},). "
                 f"Received: {key}={stays.dtype} array of shape {stays.shape}"
             )
-        for node in _to_zero(graph, nodes[key], readers):
-            _zero(node.layer, ~stays)
+        for reached in _to_zero(graph, node, key):
+            _zero(reached.layer, ~stays)
     return masked
 
 
@@ -66,15 +76,21 @@ def copy(model):
     inputs = [fresh_input(graph, tensor) for tensor in graph.inputs]
     structure = graph.model.input
     twin = keras.models.clone_model(
-        model, input_tensors=keras.tree.pack_sequence_as(structure, inputs)
+        model,
+        input_tensors=keras.tree.pack_sequence_as(structure, inputs),
+        clone_function=clone,
+        recursive=True,
     )
-    twin.set_weights(model.get_weights())
+    copies = {key: node.layer for _, node, key in walk(trace(twin))}
+    for _, node, key in walk(graph):
+        if not isinstance(node.layer, keras.Model):
+            copy_weights(node.layer, copies[key])
     if isinstance(model, Stripped):
         twin.kept = model.kept
     return twin
 
 
-def _to_zero(graph, node, readers):
+def _to_zero(graph, node, key):
     """The node and, for a kernel, the norm that may turn 0 into a constant."""
     if isinstance(node.layer, Rotated):
         return [node]
@@ -82,20 +98,21 @@ def _to_zero(graph, node, readers):
         if not node.layer.scale:
             raise UserError(
                 "A batch normalisation without scale cannot silence a channel: "
-                f"mask the conv before it. Received: key={node.key}"
+                f"mask the conv before it. Received: key={key}"
             )
         return [node]
     if not isinstance(node.layer, _KERNELS):
         raise UserError(
-            "Rotated activations, batch normalisations, conv and dense layers "
-            f"can be masked. Received: {node.key}={type(node.layer).__name__}"
+            "Rotated activations, batch normalisations, convolutions and dense "
+            f"layers can be masked. Received: {key}={type(node.layer).__name__}"
         )
     if node.shared:  # each call has a chain of its own
         return [node]
+    readers = graph.consumers()
     tensor = node.outputs[0]
     while len(readers[tensor]) == 1 and tensor not in graph.outputs:
         reader = readers[tensor][0]
-        if not passes_channels(graph, reader):
+        if reader.shared or not passes_channels(graph, reader):
             break
         if isinstance(reader.layer, keras.layers.BatchNormalization):
             return [node, reader]
@@ -105,9 +122,17 @@ def _to_zero(graph, node, readers):
 
 def _zero(layer, gone):
     """Zeroes the weights that make these channels' outputs."""
-    for name in ("kernel", "bias", "gamma", "beta", "moving_mean", "slope"):
+    for name in (
+        *("kernel", "pointwise_kernel", "bias"),
+        *("gamma", "beta", "moving_mean", "slope"),
+    ):
         variable = getattr(layer, name, None)
         if isinstance(variable, keras.Variable):
             values = keras.ops.convert_to_numpy(variable).copy()
-            values[..., gone] = 0
+            if isinstance(layer, _TRANSPOSED) and name == "kernel":
+                values[..., gone, :] = 0
+            elif isinstance(layer, _DEPTHWISE) and name == "kernel":
+                values[..., gone.reshape(values.shape[-2:])] = 0
+            else:
+                values[..., gone] = 0
             variable.assign(values)

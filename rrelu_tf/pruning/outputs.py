@@ -12,7 +12,7 @@ from rrelu_tf.errors import UserError
 from rrelu_tf.pruning.procedure import Pruned
 from rrelu_tf.scoring import score
 from rrelu_tf.strip import kept
-from rrelu_tf.strip.graph import trace
+from rrelu_tf.strip.graph import trace, walk
 
 _BATCH = 32  # images in the batch whose latency is measured
 
@@ -137,8 +137,9 @@ def _compare(source, pruned, data, folder, notes):
 
 def _manifest(source, pruned, data):
     """What stayed, channel by channel, and what serving needs."""
-    graph = trace(source)
-    widths = {node.key: graph.channels(node.outputs[0]) for node in graph.nodes}
+    widths = {
+        key: graph.channels(node) for graph, node, key in walk(trace(source))
+    }
     return {
         "source": source.name,
         "zeta": pruned.choice.chosen.zeta,

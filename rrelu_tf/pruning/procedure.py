@@ -32,7 +32,7 @@ class Pruned:
     equivalence: object
 
 
-def prune(model, validation, *, zeta="auto", tolerance=0.001):
+def prune(model, validation, *, zeta="auto", tolerance=0.001, align="gather"):
     """Chooses zeta, silences the slopes up to it, strips, verifies.
 
     Args:
@@ -41,6 +41,7 @@ def prune(model, validation, *, zeta="auto", tolerance=0.001):
             where `zeta` is a number.
         zeta: a threshold on |slope|, or "auto": `zeta.search` on validation.
         tolerance: accuracy that "auto" may give up, in [0, 1].
+        align: as of `rrelu_tf.strip`.
 
     Returns:
         A `Pruned`.
@@ -66,7 +67,7 @@ def prune(model, validation, *, zeta="auto", tolerance=0.001):
     keep = select(scores, threshold=choice.chosen.zeta)
     masked = mask(model, keep)
     _check(masked, choice, scores, zeta, tolerance)
-    stripped = strip(masked)
+    stripped = strip(masked, align=align)
     return Pruned(stripped, masked, choice, verify(masked, stripped))
 
 

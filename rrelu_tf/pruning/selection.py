@@ -1,31 +1,121 @@
 """Which channels stay, from scores."""
 
-import math
-
 import numpy as np
 
 from rrelu_tf.errors import UserError
+from rrelu_tf.pruning import arguments, budgets
+from rrelu_tf.pruning.groups import Groups, Order
+from rrelu_tf.strip import coupling
 
 
-def select(scores, *, threshold):
-    """The channels that score above a threshold.
+def select(
+    scores,
+    *,
+    threshold=None,
+    sparsity=None,
+    flops=None,
+    params=None,
+    latency=None,
+    model=None,
+    scope="global",
+    min_fraction=0.05,
+    round_to=1,
+    align="gather",
+    reduce="sum",
+):
+    """The channels that stay, by a threshold, a sparsity or a budget.
+
+    Exactly one of `threshold`, `sparsity`, `flops`, `params` and `latency`
+    says how many go. Those with the lowest scores go; of equal scores, those
+    of the first key and lowest index.
+
+    A budget is a number in (0, 1), the fraction of the model's cost that is
+    left, or one above 1, the cost that is left. It is measured on what
+    `rrelu_tf.strip(rrelu_tf.mask(model, keep), align=align)` returns, and met
+    from below: one channel (or step of `round_to`) less would exceed it. That
+    strips the model about 20 times.
 
     Args:
         scores: dict: layer name -> float array (channels,), as `score` gives.
-        threshold: finite, 0 or more; a score that equals it goes.
+        threshold: finite, 0 or more; a score that equals it goes. A layer may
+            lose all its channels.
+        sparsity: in [0, 1), the fraction of the channels that go, their number
+            rounded down (and once more by `round_to`).
+        flops: a budget of FLOPs, 2 x MACs, as `rrelu_tf.profile` counts them.
+        params: a budget of parameters, moving statistics included.
+        latency: a budget of CPU time, measured on this machine in turns with
+            the model's own, medians; above 1: milliseconds for a batch of 8
+            examples, or of the model's fixed batch size. Ends within 3 % of
+            the budget, which is also what a measurement may be off by.
+        model: the `keras.Model` that was scored. A budget or "couple" needs
+            it.
+        scope: "global" compares the scores of all layers; "layer" takes the
+            same fraction of each.
+        min_fraction: in [0, 1), what each layer keeps at least, rounded up and
+            never nothing. Others lose in its place what a layer may not lose
+            (in scope "layer": no others). Does not guard `threshold`.
+        round_to: int, 1 or more; the number of channels that a layer keeps is
+            rounded up to a multiple of this, or to all of them.
+        align: "gather", each channel for itself; "couple": channels that meet
+            (`rrelu_tf.strip.coupling`) are a group with one mask and one
+            score; `sparsity` counts groups, and scope "layer" takes the layers
+            that groups tie together as one.
+        reduce: "sum", "mean" or "max" of the members' scores in a group.
 
     Returns:
-        dict: layer name -> bool array (channels,), True = keep. A layer may
-        lose all its channels.
+        dict: layer name -> bool array (channels,), True = keep.
 
     Raises:
-        UserError: a threshold that is negative, infinite or not a number.
+        UserError: an argument outside its range; none or several of the
+            five; scores that are not numbers, or do not fit the model; a
+            sparsity or budget that cannot be reached, or that removes nothing.
     """
-    if not (math.isfinite(threshold) and threshold >= 0):
-        raise UserError(
-            "A threshold must be a finite number of at least 0. "
-            f"Received: threshold={threshold}"
-        )
-    return {
-        key: np.asarray(values) > threshold for key, values in scores.items()
+    amounts = {
+        "threshold": threshold,
+        "sparsity": sparsity,
+        "flops": flops,
+        "params": params,
+        "latency": latency,
     }
+    name, amount = arguments.one_amount(amounts)
+    arguments.check_options(scope, align, reduce, min_fraction, round_to)
+    arguments.check_model(model, name, align)
+    scores = {key: np.asarray(values) for key, values in scores.items()}
+    arguments.check_scores(scores, model)
+    labels = None
+    if align == "couple":
+        labels = coupling.coupled(model, list(scores))
+    groups = Groups(scores, labels, reduce)
+    if name == "threshold":
+        return groups.keep(~(groups.scores > amount), round_to)
+    order = Order(
+        groups, scope=scope, min_fraction=min_fraction, round_to=round_to
+    )
+    if name == "sparsity":
+        return _sparse(order, amount, round_to)
+    return budgets.meet(name, amount, model, order, align=align)
+
+
+def _sparse(order, sparsity, round_to):
+    """The masks after the asked fraction is gone."""
+    short = order.short(sparsity)
+    if short:
+        key, most, total = short
+        where = f" around {key}" if len(order.blocks) > 1 else ""
+        raise UserError(
+            f"min_fraction must leave enough to go: at most {most} of {total} "
+            f"channels{where} can. Received: sparsity={sparsity}"
+        )
+    number = order.up_to(sparsity)
+    keep = order.keep(number)
+    if sparsity > 0 and all(stays.all() for stays in keep.values()):
+        reason = (
+            f"round_to={round_to} puts all {number} back"
+            if number
+            else "that fraction is less than one channel of any layer's"
+        )
+        raise UserError(
+            f"A sparsity above 0 must remove a channel, and {reason}. "
+            f"Received: sparsity={sparsity}"
+        )
+    return keep

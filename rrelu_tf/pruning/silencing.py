@@ -5,7 +5,7 @@ import numpy as np
 
 from rrelu_tf.layers import Rotated
 from rrelu_tf.pruning.masking import copy
-from rrelu_tf.strip.graph import trace
+from rrelu_tf.strip.graph import trace, walk
 
 
 class Silencing:
@@ -25,7 +25,7 @@ class Silencing:
         self._dataset = dataset
         self._slopes = [
             (node.layer.slope, keras.ops.convert_to_numpy(node.layer.slope))
-            for node in trace(self._model).nodes
+            for _, node, _ in walk(trace(self._model))
             if isinstance(node.layer, Rotated)
         ]
 

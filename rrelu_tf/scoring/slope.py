@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from rrelu_tf.layers import Rotated
-from rrelu_tf.strip.graph import trace
+from rrelu_tf.strip.graph import trace, walk
 
 
 def slope(model):
@@ -17,10 +17,11 @@ def slope(model):
         model: a functional `keras.Model`.
 
     Returns:
-        dict: layer name -> float array (channels,).
+        dict: layer name, `outer/inner` inside nested models -> float array
+        (channels,).
     """
     return {
-        node.key: np.abs(keras.ops.convert_to_numpy(node.layer.slope))
-        for node in trace(model).nodes
+        key: np.abs(keras.ops.convert_to_numpy(node.layer.slope))
+        for _, node, key in walk(trace(model))
         if isinstance(node.layer, Rotated)
     }

@@ -7,7 +7,9 @@ The package is its own main function: `rrelu_tf.strip(model)` is
 import sys
 import types
 
+from rrelu_tf.strip import nested
 from rrelu_tf.strip.rebuild import strip
+from rrelu_tf.strip.rules import register
 from rrelu_tf.strip.stripped import kept
 from rrelu_tf.strip.verify import Equivalence, NotEquivalent, verify
 

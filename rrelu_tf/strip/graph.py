@@ -5,6 +5,7 @@ The only file that touches Keras's private graph attributes.
 
 import collections
 import dataclasses
+import functools
 from typing import Any
 
 import keras
@@ -22,7 +23,8 @@ class Node:
         inputs: numbers of the tensors that it reads, in call order.
         outputs: numbers of the tensors that it makes.
         arguments: Keras's record of the call's arguments.
-        shared: whether the model calls the layer more than once.
+        shared: whether the model calls the layer more than once, and the
+            layer has weights that all its calls must agree on.
     """
 
     layer: Any
@@ -32,31 +34,67 @@ class Node:
     arguments: Any
     shared: bool
 
-    def call(self, layer, tensors):
+    def call(self, layer, tensors, constants=None):
         """Calls `layer` as this node's was called, on other tensors.
 
         Args:
             layer: the layer to call.
             tensors: one tensor for each of `inputs`; None leaves an element
                 of a list argument out.
+            constants: position among `constants` -> new array.
 
         Returns:
             The flat list of outputs.
         """
         supply = iter(tensors)
+        places = {id(old): at for at, old in enumerate(self.constants)}
         marker = object()
 
         def substitute(argument):
-            if not isinstance(argument, keras.KerasTensor):
-                return argument
-            tensor = next(supply)
-            return marker if tensor is None else tensor
+            if isinstance(argument, keras.KerasTensor):
+                tensor = next(supply)
+                return marker if tensor is None else tensor
+            at = places.get(id(argument))
+            return (constants or {}).get(at, argument)
 
         args, kwargs = self.arguments.convert(substitute)
         if any(tensor is None for tensor in tensors):
             args = [_without(marker, argument) for argument in args]
             kwargs = {k: _without(marker, v) for k, v in kwargs.items()}
         return keras.tree.flatten(layer(*args, **kwargs))
+
+    @property
+    def constants(self):
+        """Arrays among the call's arguments, in order."""
+        given = keras.tree.flatten([self.arguments.args, self.arguments.kwargs])
+        return [argument for argument in given if _is_array(argument)]
+
+    def operands(self):
+        """The positional arguments of an element-wise operation.
+
+        Returns:
+            List of ("tensor", input number), ("array", position among
+            `constants`) or ("scalar", number).
+        """
+        found, tensors, arrays = [], 0, 0
+        for argument in keras.tree.flatten(list(self.arguments.args)):
+            if isinstance(argument, keras.KerasTensor):
+                found.append(("tensor", tensors))
+                tensors += 1
+            elif _is_array(argument):
+                found.append(("array", arrays))
+                arrays += 1
+            else:
+                found.append(("scalar", argument))
+        return found
+
+
+def _is_array(argument):
+    return (
+        not isinstance(argument, keras.KerasTensor)
+        and hasattr(argument, "shape")
+        and hasattr(argument, "dtype")
+    )
 
 
 def _without(marker, argument):
@@ -76,6 +114,8 @@ class Graph:
         outputs: numbers of the model's output tensors.
         tensors: the symbolic tensors, by number.
         name: the source model's name.
+        fold: whether known numbers may go into biases, which rounds them.
+        couple: whether channels that meet stay if any of them does.
     """
 
     model: keras.Model
@@ -84,11 +124,27 @@ class Graph:
     outputs: list
     tensors: list
     name: str
+    fold: bool = False
+    couple: bool = False
 
-    def channels(self, tensor):
-        """Size of the last axis; 1 where it is unknown or the batch."""
-        shape = self.tensors[tensor].shape
-        return 1 if len(shape) < 2 or shape[-1] is None else shape[-1]
+    def shape(self, tensor):
+        """A tensor's shape without the batch; None for unknown sizes."""
+        return tuple(self.tensors[tensor].shape[1:])
+
+    def channel_axis(self, node):
+        """The axis of a node's channels, not counting the batch: 0 or -1.
+
+        Of a layer whose own arguments do not tell, the last.
+        """
+        if getattr(node.layer, "data_format", None) == "channels_first":
+            return 0
+        axis = getattr(node.layer, "axis", -1)
+        return axis - 1 if isinstance(axis, int) and axis > 0 else -1
+
+    def channels(self, node):
+        """Number of a node's channels; 1 if unknown."""
+        shape = self.shape(node.outputs[0])
+        return (shape[self.channel_axis(node)] or 1) if shape else 1
 
     def consumers(self):
         """tensor number -> the nodes that read it."""
@@ -97,6 +153,22 @@ class Graph:
             for tensor in node.inputs:
                 readers[tensor].append(node)
         return readers
+
+    def calls_of(self, node):
+        """The nodes of the same layer, in order."""
+        return [other for other in self.nodes if other.layer is node.layer]
+
+    def repeated(self, node):
+        """Whether the node's layer is called more than once."""
+        return len(self.calls_of(node)) > 1
+
+    def called_alike(self, node):
+        """Whether all calls of the node's layer are of the same shapes."""
+        shapes = [
+            [self.shape(tensor) for tensor in (*call.inputs, *call.outputs)]
+            for call in self.calls_of(node)
+        ]
+        return all(shape == shapes[0] for shape in shapes)
 
     def assemble(self, inputs, outputs, model_class=keras.Model):
         """A model of this one's nested structure on other tensors.
@@ -119,14 +191,16 @@ class Graph:
         return model_class(inputs, outputs, name=self.name)
 
 
-def trace(model):
+def trace(model, *, fold=False, couple=False):
     """The graph of a functional or Sequential model.
 
     Args:
         model: a built `keras.Model` made by the functional API or `Sequential`.
+        fold: whether known numbers may go into biases.
+        couple: whether channels that meet stay if any of them does.
 
     Returns:
-        A `Graph`. Nested models are single nodes.
+        A `Graph`. Nested models are single nodes, to be traced in turn.
 
     Raises:
         UserError: a subclassed or unbuilt model, which has no graph.
@@ -162,14 +236,15 @@ def trace(model):
             inputs=[number(t) for t in node.input_tensors],
             outputs=[number(t) for t in node.outputs],
             arguments=node.arguments,
-            shared=times[id(node.operation)] > 1,
+            shared=times[id(node.operation)] > 1
+            and bool(getattr(node.operation, "weights", [])),
         )
         for node in calls
     ]
     outputs = [number(tensor) for tensor in model.outputs]
     order = {id(layer): i for i, layer in enumerate(model.operations)}
     nodes = _topological(nodes, inputs, lambda node: order[id(node.layer)])
-    return Graph(model, nodes, inputs, outputs, tensors, name)
+    return Graph(model, nodes, inputs, outputs, tensors, name, fold, couple)
 
 
 def _topological(nodes, inputs, preference):
@@ -191,16 +266,81 @@ def _topological(nodes, inputs, preference):
     return ordered
 
 
+def walk(graph, prefix=""):
+    """Every node, those inside nested models too.
+
+    Yields:
+        (the node's `Graph`, the `Node`, its key): `outer/inner` in a nested
+        model, which itself comes before what is inside.
+    """
+    for node in graph.nodes:
+        key = prefix + node.key
+        yield graph, node, key
+        if isinstance(node.layer, keras.Model) and has_graph(node.layer):
+            yield from walk(trace(node.layer), f"{key}/")
+
+
+def has_graph(layer):
+    """Whether a layer is a nested functional or Sequential model.
+
+    A subclass with a `call` of its own may compute anything.
+    """
+    if isinstance(layer, keras.Sequential):
+        return layer.built and type(layer).call is keras.Sequential.call
+    functional = _functional_class()
+    return isinstance(layer, functional) and type(layer).call is functional.call
+
+
+@functools.cache
+def _functional_class():
+    tensor = keras.Input((1,))
+    return type(keras.Model(tensor, tensor))
+
+
+def operation_class(function, *arguments, **options):
+    """The class of the graph node that a `keras.ops` function makes."""
+    made = keras.tree.flatten(function(*arguments, **options))[0]
+    return type(made._keras_history.operation)
+
+
+def copy_weights(source, target):
+    """Gives a built layer the weights of another of its kind.
+
+    `Normalization` computes with tensors made from its weights when those were
+    adapted or loaded: they are copied, too.
+    """
+    target.set_weights(source.get_weights())
+    if isinstance(source, keras.layers.Normalization) and source.built:
+        target.mean, target.variance = source.mean, source.variance
+
+
+def maker_name(tensor):
+    """Name of the layer that made a symbolic tensor."""
+    return tensor._keras_history.operation.name
+
+
 def clone(layer, **overrides):
     """An unbuilt copy of a layer with other constructor arguments."""
-    return type(layer).from_config({**layer.get_config(), **overrides})
+    if isinstance(layer, keras.layers.Lambda):  # no code to load: it is here
+        names = ("function", "arguments", "mask", "name", "dtype")
+        options = {name: getattr(layer, name) for name in names}
+        options["output_shape"] = layer._output_shape
+        return keras.layers.Lambda(**{**options, **overrides})
+    try:
+        return type(layer).from_config({**layer.get_config(), **overrides})
+    except (NotImplementedError, TypeError) as error:
+        raise UserError(
+            "Every layer must be made again by from_config(get_config()). "
+            f"Received: {layer.name}={type(layer).__name__}"
+        ) from error
 
 
-def fresh_input(graph, tensor, dtype=None):
-    """A new model input like an old one, of another dtype if given."""
+def fresh_input(graph, tensor, dtype=None, shape=None):
+    """A new model input like an old one, of another dtype or shape if given."""
     old = graph.tensors[tensor]
+    shape = graph.shape(tensor) if shape is None else shape
     return keras.Input(
-        batch_shape=old.shape,
+        batch_shape=(old.shape[0], *shape),
         dtype=dtype or old.dtype,
         name=old._keras_history.operation.name,
         sparse=old.sparse,

@@ -1,29 +1,40 @@
 """The narrower model: the graph again, with only the live channels."""
 
 import dataclasses
+import operator
 from typing import Any
 
 import keras
 import numpy as np
 
+from rrelu_tf.errors import UserError
 from rrelu_tf.layers import ChannelGather
-from rrelu_tf.strip.graph import fresh_input, trace
-from rrelu_tf.strip.liveness import analyse
+from rrelu_tf.strip import elements
+from rrelu_tf.strip.graph import (
+    copy_weights,
+    fresh_input,
+    maker_name,
+    trace,
+)
+from rrelu_tf.strip.liveness import analyse, merged
 from rrelu_tf.strip.rules import Call, rule_of
-from rrelu_tf.strip.rules.index_maps import positions
 from rrelu_tf.strip.stripped import Stripped
 
 
-def strip(model):
+def strip(model, *, align="gather"):
     """Removes the dead channels: the same function from a smaller model.
 
-    Dead-channel elimination over the graph: a channel goes if it is exactly 0
-    for every input, or if no output depends on it. What the rules do not know
-    is kept whole. See "How it works" in the README.
+    Dead-channel elimination over the graph: a channel goes if it is the same
+    number for every input, or if no output depends on it. What the rules do
+    not know is kept whole. See "How it works" in the README.
 
     Args:
         model: a functional or built Sequential `keras.Model`, for instance
             what `rrelu_tf.mask` returned. It is left as it is.
+        align: "gather" removes every dead channel: where readers of a tensor
+            want different ones, a `ChannelGather` picks them. "couple" keeps
+            channels that meet in an Add or the like if any of them is alive,
+            so that no gather is needed.
 
     Returns:
         A new functional model with equal outputs, of the same layer names,
@@ -31,26 +42,65 @@ def strip(model):
         `rrelu_tf.kept` tells what it kept.
 
     Raises:
-        UserError: a model without a graph (subclassed, or not built).
+        UserError: a model without a graph (subclassed, or not built), or with
+            a layer that its own configuration does not make again; another
+            `align`.
     """
-    graph = trace(model)
+    if align not in ("gather", "couple"):
+        raise UserError(
+            f'align must be "gather" or "couple". Received: align={align}'
+        )
+    graph = trace(model, couple=align == "couple")
     build = _Build(graph, analyse(graph))
-    for node in graph.nodes:
-        if any(build.live.read[tensor] for tensor in node.outputs):
-            build.add(node)
-    return build.finish(model)
+    build.add_inputs([elements.whole(graph.shape(t)) for t in graph.inputs])
+    build.add_nodes()
+    stripped = build.finish(model, whole=True)
+    before = getattr(graph.model, "kept", None) or {}
+    stripped.kept = {
+        name: _composed(before.get(maker), channels)
+        for name, (maker, channels) in build.kept.items()
+    }
+    return stripped
+
+
+def _composed(before, channels):
+    """Channels in the source of a source that was stripped itself."""
+    if before is None:
+        return list(channels)
+    if isinstance(channels, range):  # all, whichever axis they lie along
+        return before
+    return [before[i] if i >= 0 else -1 for i in channels]
+
+
+def rebuild(graph, live, inputs):
+    """A nested model, narrower.
+
+    Args:
+        graph: its `Graph`.
+        live: its `Liveness`.
+        inputs: per input, the layout that it will be given.
+
+    Returns:
+        The model, its outputs' layouts, and name -> (name of the maker in the
+        source, channels) of what its layers hold.
+    """
+    build = _Build(graph, live)
+    build.add_inputs(inputs)
+    build.add_nodes()
+    model = build.finish(graph.model, whole=False)
+    outputs = [build.rebuilt[tensor].holds for tensor in graph.outputs]
+    return model, outputs, build.kept
 
 
 @dataclasses.dataclass(frozen=True)
 class _Rebuilt:
-    """A tensor of the new model and the source's channels that it holds.
+    """A tensor of the new model and the layout of what it holds.
 
-    A channel that no reader knows has -1 in `holds`. `maker` is the key of
-    the source's node that makes it.
+    `maker` is the key of the source's node that makes it.
     """
 
     tensor: Any
-    holds: np.ndarray
+    holds: tuple
     maker: str | None = None
     gather_name: str | None = None
 
@@ -62,93 +112,230 @@ class _Build:
         self.graph = graph
         self.live = live
         self.rebuilt = {}
-        for tensor in graph.inputs:
-            holds = np.arange(graph.channels(tensor))
-            self.rebuilt[tensor] = _Rebuilt(fresh_input(graph, tensor), holds)
-        self.inputs = [self.rebuilt[t].tensor for t in graph.inputs]
+        self.inputs = []
         self.kept = {}
-        self._kept_before = getattr(graph.model, "kept", None) or {}
-        self._layers = {}
+        self._twins = {}
         self._gathered = {}
-        self._names = {tensor.name for tensor in self.inputs}
-        self._names |= {node.key for node in graph.nodes}
+        self._names = {node.key for node in graph.nodes}
 
-    def add(self, node):
-        """Builds the narrower twin of one node."""
-        live = [self.live.live[tensor] for tensor in node.outputs]
-        zero = [self.live.zero[tensor] for tensor in node.inputs]
-        call = Call(self.graph, node, zero, live)
-        rule = rule_of(call)
-        call.have = [
-            None if need is None else self._known(tensor)
-            for tensor, need in zip(node.inputs, rule.needed(call), strict=True)
-        ]
-        call.alive = [self.live.alive[tensor] for tensor in node.outputs]
-        twin = rule.twin(call)
+    def add_inputs(self, layouts):
+        """Starts with inputs of these layouts."""
+        for tensor, layout in zip(self.graph.inputs, layouts, strict=True):
+            shape = tuple(
+                size if kept is None else len(kept)
+                for size, kept in zip(
+                    self.graph.shape(tensor), layout, strict=True
+                )
+            )
+            fresh = fresh_input(self.graph, tensor, shape=shape)
+            self.rebuilt[tensor] = _Rebuilt(fresh, layout)
+            self.inputs.append(fresh)
+            self._names.add(fresh.name)
+
+    def add_nodes(self):
+        """Builds the twin of every node that is read."""
+        for node in self.graph.nodes:
+            if any(self.live.read[tensor] for tensor in node.outputs):
+                self._add(node)
+
+    def _add(self, node):
+        twin = self._twin(node)
+        live = any(self.live.alive[tensor].any() for tensor in node.outputs)
+        align = self._align if live or node.shared else self._shape
         tensors = [
-            None if want is None else self._align(tensor, want, node.key)
+            None if want is None else align(tensor, want, node.key)
             for tensor, want in zip(node.inputs, twin.inputs, strict=True)
         ]
         if twin.layer is None:
-            outputs = [tensor for tensor in tensors if tensor is not None]
+            passed = next(tensor for tensor in tensors if tensor is not None)
+            outputs = [passed] * len(node.outputs)
             self._names.discard(node.key)
         else:
-            # A layer that is called more than once stays one layer.
-            twin.layer = self._layers.setdefault(id(node.layer), twin.layer)
-            outputs = node.call(twin.layer, tensors)
+            outputs = node.call(twin.layer, tensors, twin.constants)
             _assign(node.layer, twin)
-            self._record(node.key, node.key, twin.outputs[0])
+            self._record(node.key, node.key, node.outputs[0], twin.outputs[0])
+            for name, (maker, channels) in twin.kept.items():
+                inner = f"{node.key}/{name}"
+                self.kept[inner] = (f"{node.key}/{maker}", channels)
         for number, tensor, holds in zip(
             node.outputs, outputs, twin.outputs, strict=True
         ):
             self.rebuilt[number] = _Rebuilt(
-                tensor, holds, node.key, twin.gather_name
+                tensor,
+                self._truthful(number, holds),
+                node.key,
+                twin.gather_name,
             )
 
-    def _record(self, name, maker, channels):
-        """Notes what a layer holds, as indices into the first source."""
-        before = self._kept_before.get(maker)
-        self.kept[name] = [
-            before[channel] if before else channel
-            for channel in channels.tolist()
+    def _truthful(self, tensor, holds):
+        """The layout without the claim to a number that is not computed.
+
+        What is there for the shape only may be anything. A 0 is a 0.
+        """
+        constant = self.live.constant[tensor]
+        if self.live.alive[tensor].any() or not (np.abs(constant) > 0).any():
+            return holds
+        shape = self.graph.shape(tensor)
+        axes = elements.varying(constant) or {len(holds) - 1}
+        return tuple(
+            np.full(len(elements.indices(holds, axis, shape)), -1)
+            if axis in axes and shape[axis] is not None
+            else kept
+            for axis, kept in enumerate(holds)
+        )
+
+    def _twin(self, node):
+        """The node's twin; a layer with weights has one for all its calls."""
+        if node.shared and id(node.layer) in self._twins:
+            return self._twins[id(node.layer)]
+        constant = [self.live.constant[tensor] for tensor in node.inputs]
+        if node.shared:
+            constant = merged(self.graph, node, self.live.constant)
+        alive = [self.live.alive[tensor] for tensor in node.outputs]
+        call = Call(self.graph, node, constant, alive)
+        rule = rule_of(call)
+        call.held = [
+            None if need is None else self._held(node, i)
+            for i, need in enumerate(rule.needed(call))
         ]
+        call.have = [
+            None if held is None else self._known(tensor, held)
+            for tensor, held in zip(node.inputs, call.held, strict=True)
+        ]
+        twin = rule.twin(call)
+        if node.shared:
+            self._twins[id(node.layer)] = twin
+        elif twin.layer is not None and not node.shared:
+            twin.layer = self._once(node, twin.layer)
+        return twin
 
-    def _known(self, tensor):
-        """The source's channels in a rebuilt tensor, one at the least."""
-        holds = self.rebuilt[tensor].holds
-        known = holds[holds >= 0]
-        return known if known.size else np.flatnonzero(self.live.alive[tensor])
-
-    def finish(self, model):
-        """The new model, its outputs as wide as the source's."""
-        outputs = [
-            self._align(
-                tensor, np.arange(self.graph.channels(tensor)), "output"
+    def _once(self, node, layer):
+        """Of a layer without weights, one twin for each way to make it."""
+        if not self.graph.repeated(node):
+            return layer
+        config = {**layer.get_config(), "name": None}
+        made = self._twins.setdefault(id(node.layer), [])
+        for other, like in made:
+            if like == config:
+                return other
+        if made:
+            name = self._free_name(node.key)
+            layer = type(layer).from_config(
+                {**layer.get_config(), "name": name}
             )
-            for tensor in self.graph.outputs
-        ]
-        stripped = self.graph.assemble(self.inputs, outputs, Stripped)
+        made.append((layer, config))
+        return layer
+
+    def _held(self, node, i):
+        """The layout that a node's input has, or for a shared layer will have."""
+        if not node.shared:
+            return self.rebuilt[node.inputs[i]].holds
+        tensors = [call.inputs[i] for call in self.graph.calls_of(node)]
+        alive = np.logical_or.reduce(
+            np.broadcast_arrays(*(self.live.alive[t] for t in tensors))
+        )
+        return elements.hull(alive, self.graph.shape(tensors[0]))
+
+    def _known(self, tensor, held):
+        """The part of a layout that readers know; one index at the least."""
+        shape = self.graph.shape(tensor)
+        layout = []
+        for axis, kept in enumerate(held):
+            if kept is not None:
+                kept = kept[kept >= 0]
+                kept = kept if kept.size else np.array([0])
+                kept = elements.held(kept, shape[axis])
+            layout.append(kept)
+        return tuple(layout)
+
+    def _record(self, name, maker, tensor, layout):
+        """Notes what a layer holds, along the axis that is narrowed."""
+        shape = self.graph.shape(tensor)
+        axes = [axis for axis, kept in enumerate(layout) if kept is not None]
+        if axes:
+            channels = [int(channel) for channel in layout[axes[-1]]]
+        else:
+            channels = range((shape and shape[-1]) or 1)
+        self.kept[name] = (maker, channels)
+
+    def finish(self, model, whole):
+        """The new model; its outputs as wide as the source's if `whole`."""
+        outputs = []
+        for tensor in self.graph.outputs:
+            shape = self.graph.shape(tensor)
+            have = self.rebuilt[tensor]
+            want = elements.whole(shape) if whole else have.holds
+            outputs.append(self._align(tensor, want, "output"))
+        stripped = self.graph.assemble(
+            self.inputs, outputs, Stripped if whole else keras.Model
+        )
         if not model.trainable:
             stripped.trainable = False
-        stripped.kept = self.kept
         return stripped
 
     def _align(self, tensor, want, reader):
-        """The rebuilt tensor with just the wanted channels, gathered once."""
-        have = self.rebuilt[tensor]
-        if np.array_equal(want, have.holds):
-            return have.tensor
-        at = (tensor, tuple(want.tolist()))
-        if at not in self._gathered:
-            name = self._free_name(have.gather_name or f"{reader}_gather")
-            gather = ChannelGather(
-                positions(want, have.holds).tolist(),
-                name=name,
-                dtype=have.tensor.dtype,
+        """The rebuilt tensor in just the layout wanted."""
+        made, shape = self.rebuilt[tensor].tensor, self.graph.shape(tensor)
+        for axis, wanted, held in self._differing(tensor, want):
+            indices = elements.positions(wanted, held)
+            value = elements.common(
+                self.live.constant[tensor], axis, shape[axis]
             )
-            self._gathered[at] = gather(have.tensor)
-            self._record(name, have.maker, want)
+            missing = (indices < 0) & (wanted >= 0)
+            fill = np.where(missing, np.nan_to_num(value)[wanted], 0.0)
+            made = self._gather(tensor, made, axis, indices, fill, reader)
+            self._record_gather(made, tensor, axis, wanted)
+        return made
+
+    def _shape(self, tensor, want, reader):
+        """The rebuilt tensor in the sizes wanted: nobody reads the numbers."""
+        made = self.rebuilt[tensor].tensor
+        for axis, wanted, held in self._differing(tensor, want):
+            if len(wanted) != len(held):
+                indices = np.arange(len(wanted))
+                indices[indices >= len(held)] = -1
+                fill = np.zeros(len(indices))
+                made = self._gather(tensor, made, axis, indices, fill, reader)
+                self._record_gather(made, tensor, axis, wanted)
+        return made
+
+    def _differing(self, tensor, want):
+        """(axis, indices wanted, indices held) where they are not the same."""
+        holds, shape = self.rebuilt[tensor].holds, self.graph.shape(tensor)
+        for axis in range(len(shape)):
+            if want[axis] is None and holds[axis] is None:
+                continue
+            wanted = elements.indices(want, axis, shape)
+            held = elements.indices(holds, axis, shape)
+            if len(wanted) != len(held) or np.any(
+                (wanted != held) & (wanted >= 0)
+            ):
+                yield axis, wanted, held
+
+    def _gather(self, tensor, made, axis, indices, fill, reader):
+        """Channels picked along an axis, or filled in where the index is -1.
+
+        Readers that want the same share one gather.
+        """
+        have, rank = self.rebuilt[tensor], len(self.graph.shape(tensor))
+        at = (id(made), axis, tuple(indices.tolist()), tuple(fill.tolist()))
+        if at not in self._gathered:
+            gather = ChannelGather(
+                indices.tolist(),
+                axis=-1 if axis == rank - 1 else axis + 1,
+                fill=fill.tolist(),
+                name=self._free_name(have.gather_name or f"{reader}_gather"),
+                dtype=made.dtype,
+            )
+            self._gathered[at] = gather(made)
         return self._gathered[at]
+
+    def _record_gather(self, made, tensor, axis, wanted):
+        """Notes what a gather holds, under its own name."""
+        name = maker_name(made)
+        layout = elements.only(axis, wanted, self.graph.shape(tensor))
+        maker = self.rebuilt[tensor].maker or name
+        self._record(name, maker, tensor, layout)
 
     def _free_name(self, name):
         number = 1
@@ -162,12 +349,16 @@ class _Build:
 
 def _assign(source, twin):
     """Gives the built twin its weights: sliced ones, or all of the source's."""
+    if twin.weights is None:
+        return
+    given = {}
     for name, value in twin.weights.items():
-        getattr(twin.layer, name).assign(value)
-    given = {id(getattr(twin.layer, name)) for name in twin.weights}
-    if not given and isinstance(source, keras.layers.Layer):
-        twin.layer.set_weights(source.get_weights())
-    elif given and given != {id(variable) for variable in twin.layer.variables}:
+        given[name] = operator.attrgetter(name)(twin.layer)
+        given[name].assign(value)
+    ids = {id(variable) for variable in given.values()}
+    if not ids and isinstance(source, keras.layers.Layer):
+        copy_weights(source, twin.layer)
+    elif ids and ids != {id(variable) for variable in twin.layer.weights}:
         raise AssertionError(
             f"The rule for {type(source).__name__} must give every weight."
         )

@@ -256,3 +256,58 @@ def test_bad_masks_are_refused_in_one_line(keep, received):
         rrelu_tf.mask(model, keep)
     assert str(caught.value).endswith(f"Received: {received}")
     assert "\n" not in str(caught.value)
+
+
+def nested(shape=(6, 6, 3)):
+    """A Sequential in a functional model in a functional model."""
+    box = keras.Sequential(
+        [keras.Input((6, 6, 4)), conv("c"), norm("n"), RReLU(name="r")],
+        name="box",
+    )
+    i = keras.Input((6, 6, 4))
+    outer = keras.Model(i, conv("b")(box(conv("a")(i))), name="outer")
+    i = keras.Input(shape)
+    return keras.Model(i, conv("last")(outer(conv("first")(i))))
+
+
+def test_layers_inside_nested_models_have_keys_of_their_own():
+    model = nested()
+    generator = np.random.default_rng(0)
+    for variable in model.variables:
+        variable.assign(generator.uniform(0.5, 1, variable.shape))
+    assert list(rrelu_tf.score(model, "slope")) == ["outer/box/r"]
+    masked = rrelu_tf.mask(model, {"outer/box/c": KEEP, "outer/a": KEEP})
+    inner = masked.get_layer("outer").get_layer("box")
+    for layer, name in (("c", "kernel"), ("n", "gamma"), ("n", "beta")):
+        values = np.asarray(getattr(inner.get_layer(layer), name))
+        assert not values[..., GONE].any()
+        assert values[..., ~np.array(GONE)].all()
+    small = rrelu_tf.strip(masked)
+    rrelu_tf.verify(masked, small)
+    kept = rrelu_tf.kept(small)
+    for key in ("outer/a", "outer/box/c", "outer/box/n", "outer/box/r"):
+        assert np.array_equal(kept[key], np.flatnonzero(KEEP))
+    assert list(rrelu_tf.score(small, "slope")) == ["outer/box/r"]
+    with pytest.raises(UserError, match="Received: key=box/c$"):
+        rrelu_tf.mask(model, {"box/c": KEEP})
+
+
+@pytest.mark.parametrize(
+    ("layer", "channels"),
+    [
+        (layers.SeparableConv2D(4, 3, name="a"), 4),
+        (layers.Conv2DTranspose(4, 3, name="a"), 4),
+        (layers.DepthwiseConv2D(3, depth_multiplier=2, name="a"), 6),
+        (layers.Conv2D(4, 3, groups=1, name="a"), 4),
+    ],
+)
+def test_every_kind_of_convolution_is_masked_to_zero(layer, channels):
+    i = keras.Input((6, 6, 3))
+    model = keras.Model(i, layer(i))
+    layer.bias.assign(np.arange(1, 1 + channels))
+    keep = np.arange(channels) % 2 == 0
+    masked = rrelu_tf.mask(model, {"a": keep})
+    images = np.random.default_rng(0).normal(size=(2, 6, 6, 3))
+    before, after = (np.asarray(m(images)) for m in (model, masked))
+    assert not after[..., ~keep].any()
+    assert np.array_equal(after[..., keep], before[..., keep])

@@ -1,11 +1,17 @@
 """Random weights, random inputs and the distance of two models."""
 
+import pathlib
+import sys
+
 import keras
 import numpy as np
 import pytest
 
 import rrelu_tf
 from rrelu_tf.layers import BatchNormalization, Rotated, RReLU
+
+# pytest's import mode puts no folder of tests on the path.
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 
 @pytest.fixture
@@ -41,18 +47,21 @@ def randomise():
     return randomise
 
 
+def example(tensor, generator, count):
+    """Random numbers for an input; small ones where it takes integers."""
+    shape = (count, *[size or 7 for size in tensor.shape[1:]])
+    if tensor.dtype.startswith("int"):
+        return generator.integers(5, size=shape)
+    return generator.normal(0, 1.5, shape)
+
+
 @pytest.fixture
 def gap():
     """Largest difference of two models' outputs, relative to the largest."""
 
     def gap(a, b, seed=0, count=3):
         generator = np.random.default_rng(seed)
-        inputs = [
-            generator.normal(
-                0, 1.5, (count, *[size or 7 for size in tensor.shape[1:]])
-            )
-            for tensor in a.inputs
-        ]
+        inputs = [example(tensor, generator, count) for tensor in a.inputs]
         outputs = []
         for model in (a, b):
             given = keras.tree.pack_sequence_as(model.input, inputs)
@@ -85,13 +94,20 @@ def widths():
     return widths
 
 
+def layers_of(model):
+    """The model's layers, and those of the models inside."""
+    for layer in model.layers:
+        yield layer
+        yield from layers_of(layer) if hasattr(layer, "layers") else ()
+
+
 @pytest.fixture
 def finish(randomise):
     """The model between two tensors, random but for the slopes planned."""
 
     def finish(inputs, outputs):
         model = randomise(keras.Model(inputs, outputs))
-        for layer in model.layers:
+        for layer in layers_of(model):
             if hasattr(layer, "planned"):
                 layer.slope.assign(layer.planned)
         return model
@@ -107,7 +123,10 @@ def check(gap):
         before = [np.copy(w) for w in model.get_weights()]
         small = rrelu_tf.strip(model)
         assert gap(model, small) < 1e-12
-        found = {x.name: x.output.shape[-1] for x in small.layers}
+        found = {
+            x.name: keras.tree.flatten(x.output)[0].shape[-1]
+            for x in small.layers
+        }
         assert {name: found.get(name) for name in expected} == expected
         again = rrelu_tf.strip(small)
         assert [x.name for x in again.layers] == [x.name for x in small.layers]

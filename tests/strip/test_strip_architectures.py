@@ -103,7 +103,7 @@ def test_fcnn_is_equal_and_hidden_units_go(randomise, gap):
     assert shapes == [(192, kept), (kept,), (kept,), (kept, 3), (3,)]
 
 
-def test_a_dead_inner_activation_leaves_the_branch_as_a_constant(
+def test_the_constants_of_a_dead_branch_are_filled_in_not_computed(
     randomise, gap, widths
 ):
     model = randomise(create("resnet20"))
@@ -111,9 +111,9 @@ def test_a_dead_inner_activation_leaves_the_branch_as_a_constant(
     small = rrelu_tf.strip(model)
     assert gap(model, small) < 1e-12
     after = widths(small)
-    # BN behind the dead conv2 still shifts: one channel carries the zero.
+    # BN behind the dead conv2 still shifts: one channel carries the shape.
     assert after["layer1_1_conv1"] == after["layer1_1_rrelu1"] == 1
-    assert after["layer1_1_bn2"] == 16
+    assert after["layer1_1_conv2"] == after["layer1_1_bn2"] == 1
 
 
 def test_a_wholly_dead_branch_is_its_skip(randomise, gap):

@@ -4,24 +4,11 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from planned import IMAGE, conv, rrelu
 
 import rrelu_tf
-from rrelu_tf.layers import RReLU
 
 pytestmark = pytest.mark.usefixtures("float64")
-
-IMAGE = (6, 5, 3)
-
-
-def conv(x, filters, name, **options):
-    return layers.Conv2D(filters, 3, padding="same", name=name, **options)(x)
-
-
-def rrelu(slopes, name="act"):
-    """An RReLU that has these slopes once the model is finished."""
-    layer = RReLU(name=name)
-    layer.planned = slopes
-    return layer
 
 
 def test_outputs_keep_their_width_even_where_they_are_zero(finish, check):

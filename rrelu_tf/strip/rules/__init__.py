@@ -2,10 +2,18 @@
 
 from rrelu_tf.strip.rules import (
     activations,
+    attention,
     channelwise,
-    index_maps,
+    concatenate,
+    dot,
+    einsum,
+    embedding,
     linear,
     merge,
+    movement,
+    norms,
+    wrapped,
 )
 from rrelu_tf.strip.rules.base import Call, Rule, Twin
+from rrelu_tf.strip.rules.registered import register
 from rrelu_tf.strip.rules.table import passes_channels, rule, rule_of

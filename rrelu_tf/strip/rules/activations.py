@@ -1,9 +1,11 @@
-"""Activations without weights."""
+"""Activations without weights, as layers and as `keras.ops`."""
 
 import keras
 import numpy as np
+from keras import ops
 
-from rrelu_tf.strip.rules.base import ChannelWise
+from rrelu_tf.strip.graph import clone, operation_class
+from rrelu_tf.strip.rules.base import Elementwise, Rule
 from rrelu_tf.strip.rules.table import rule
 
 _ELEMENTWISE = {
@@ -43,18 +45,21 @@ def is_elementwise(activation):
     return activation is None or activation in _ELEMENTWISE
 
 
-def is_silent(activation):
-    """Whether the function is known to turn 0 into exactly 0."""
-    if activation is None:
-        return True
+def activated(activation, values):
+    """f of known values; NaN stays NaN, and where f is not element-wise."""
+    if activation is None or not values.size:
+        return values
     if activation not in _ELEMENTWISE:
-        return False
-    at_zero = activation(keras.ops.zeros((1, 1)))
-    return not np.any(keras.ops.convert_to_numpy(at_zero))
+        return np.full_like(values, np.nan)
+    known = ~np.isnan(values)
+    if not known.any():
+        return values
+    given = ops.convert_to_tensor(np.where(known, values, 0.0), "float64")
+    return np.where(known, ops.convert_to_numpy(activation(given)), np.nan)
 
 
 @rule(keras.layers.Activation)
-class Activation(ChannelWise):
+class Activation(Elementwise):
     """`Activation` with a function that is known to be element-wise."""
 
     def covers(self, call):
@@ -62,18 +67,58 @@ class Activation(ChannelWise):
         elementwise = is_elementwise(call.layer.activation)
         return elementwise and super().covers(call)
 
-    def silent(self, layer):
-        """f(0) = 0."""
-        return is_silent(layer.activation)
+    def map(self, call, values):
+        """f of the values."""
+        return activated(call.layer.activation, values)
 
 
-@rule(keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.ELU)
-class Rectifier(ChannelWise):
-    """Activation layers that turn 0 into 0 whatever their settings."""
+@rule(
+    keras.layers.ReLU,
+    keras.layers.LeakyReLU,
+    keras.layers.ELU,
+    keras.layers.Identity,
+)
+class Rectifier(Elementwise):
+    """Activation layers: what they do with a value, they are asked."""
 
-    def silent(self, layer):
-        """f(0), of the layer itself: ReLU's `threshold` may be negative."""
-        at_zero = type(layer).from_config(layer.get_config())(
-            keras.ops.zeros((1, 1))
-        )
-        return not np.any(keras.ops.convert_to_numpy(at_zero))
+    def map(self, call, values):
+        """The layer itself, in float64."""
+        layer = clone(call.layer, dtype="float64")
+        outputs = layer(ops.convert_to_tensor(values[None], "float64"))
+        return ops.convert_to_numpy(outputs)[0]
+
+
+def _operations():
+    """Classes of the element-wise `keras.ops` of one argument."""
+    tensor = keras.KerasTensor((None, 1))
+    names = (
+        *("abs", "celu", "cos", "elu", "erf", "exp", "expm1", "gelu"),
+        *("hard_sigmoid", "hard_silu", "hard_tanh", "leaky_relu", "log"),
+        *("log1p", "log_sigmoid", "negative", "reciprocal", "relu", "relu6"),
+        *("rsqrt", "selu", "sigmoid", "sign", "silu", "sin", "softplus"),
+        *("softsign", "sqrt", "square", "tanh"),
+    )
+    classes = {operation_class(getattr(ops, name), tensor) for name in names}
+    return classes | {operation_class(ops.clip, tensor, 0, 1)}
+
+
+@rule(*_operations())
+class Operation(Elementwise):
+    """`keras.ops.relu` and its like."""
+
+    def covers(self, call):
+        """Not with an array among the arguments."""
+        return not call.node.constants and super().covers(call)
+
+    def map(self, call, values):
+        """The operation itself, in float64."""
+        given = ops.convert_to_tensor(values[None], "float64")
+        (made,) = call.node.call(clone(call.layer), [given])
+        return ops.convert_to_numpy(made)[0]
+
+
+@rule(keras.layers.Softmax)
+class Softmax(Rule):
+    """A barrier: e^0 = 1 takes its share of the sum."""
+
+    barrier = "softmax shares its sum over channels"

@@ -1,9 +1,12 @@
 """Layer class -> rule. What is not in the table is opaque."""
 
-from rrelu_tf.strip.rules.base import Call, ChannelWise, Rule
+import keras
+
+from rrelu_tf.strip.graph import has_graph
+from rrelu_tf.strip.rules.base import Call, Rule
 
 _TABLE = {}
-_OPAQUE = Rule()
+OPAQUE = Rule()
 
 
 def rule(*layer_classes):
@@ -13,28 +16,31 @@ def rule(*layer_classes):
     """
 
     def decorate(rule_class):
-        for layer_class in layer_classes:
-            _TABLE[layer_class] = rule_class()
+        enter(rule_class(), *layer_classes)
         return rule_class
 
     return decorate
 
 
-def rule_of(call):
-    """The rule for a node.
+def enter(made, *layer_classes):
+    """Makes a `Rule` that of these layer classes."""
+    for layer_class in layer_classes:
+        _TABLE[layer_class] = made
 
-    Opaque are, besides what the table lacks and its rules do not cover:
-    layers called more than once, whose channels have several meanings, and
-    those whose channels come first.
+
+def rule_of(call):
+    """The rule for a node, opaque where the table knows none that covers it.
+
+    So is a layer with weights that is called on tensors of several shapes.
     """
-    layer = call.layer
-    found = _TABLE.get(type(layer), _OPAQUE)
-    channels_first = getattr(layer, "data_format", None) == "channels_first"
-    if call.node.shared or channels_first or not found.covers(call):
-        return _OPAQUE
-    return found
+    nested = isinstance(call.layer, keras.Model) and has_graph(call.layer)
+    known = keras.Model if nested else type(call.layer)
+    found = _TABLE.get(known, OPAQUE)
+    if call.node.shared and not call.graph.called_alike(call.node):
+        return OPAQUE
+    return found if found.covers(call) else OPAQUE
 
 
 def passes_channels(graph, node):
-    """Whether each output channel of a node is made from its own input."""
-    return isinstance(rule_of(Call(graph, node, zero=None)), ChannelWise)
+    """Whether a channel of a node's output that is 0 on input stays 0."""
+    return rule_of(Call(graph, node, constant=None)).chained

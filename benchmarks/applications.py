@@ -1,0 +1,222 @@
+"""What strip makes of every constructor of keras.applications.
+
+    python benchmarks/applications.py [--only=ResNet50,VGG16]
+
+Random weights, the constructor's own input size, a random half of the output
+channels of every layer with a kernel masked, the output layer apart; then
+`strip`. A process per model. Linear outputs are compared: a softmax would
+hide differences. Writes `benchmarks/results/applications.csv` (`--only`
+replaces the rows it names).
+"""
+
+import csv
+import inspect
+import json
+import pathlib
+import subprocess
+import sys
+
+import keras
+import memory
+import numpy as np
+from absl import app, flags
+from rich.table import Table
+
+import rrelu_tf
+from rrelu_tf.analysis import text
+
+RESULTS = pathlib.Path(__file__).parent / "results"
+_KINDS = {"Conv2D", "SeparableConv2D", "DepthwiseConv2D", "Dense"}
+
+
+def constructors():
+    """name -> function, of everything in keras.applications that makes one."""
+    return dict(inspect.getmembers(keras.applications, inspect.isfunction))
+
+
+def create(name, **options):
+    """The model, of random weights and statistics, with linear outputs."""
+    options = {"weights": None, "classifier_activation": None, **options}
+    return randomise(constructors()[name](**options))
+
+
+def randomise(model, seed=0):
+    """Gives every weight a value that is not special, and keeps them all sane.
+
+    Batch normalisations get the statistics of random images, each off by a
+    random amount, so that activations neither grow nor fade with the depth.
+    """
+    generator = np.random.default_rng(seed)
+    for variable in model.variables:
+        if not variable.dtype.startswith("float"):
+            continue
+        if variable.name.endswith("kernel"):
+            fan_in = np.prod(variable.shape[:-1])
+            if variable.name == "depthwise_kernel":
+                fan_in = np.prod(variable.shape[:2])
+            values = generator.normal(0, np.sqrt(2 / fan_in), variable.shape)
+        else:
+            values = generator.uniform(0.4, 1.1, variable.shape)
+            if not variable.name.endswith("variance"):
+                values *= generator.choice((-1, 1), variable.shape)
+        variable.assign(values)
+    layers = list(model._flatten_layers())
+    for layer in layers:
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()
+    norms = [
+        x for x in layers if isinstance(x, keras.layers.BatchNormalization)
+    ]
+    if norms:
+        _calibrate(model, norms, generator)
+    return model
+
+
+def _calibrate(model, norms, generator):
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    model(images(model, 4), training=True)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+        mean, variance = norm.moving_mean, norm.moving_variance
+        std = np.sqrt(np.asarray(variance))
+        off = generator.uniform(-0.5, 0.5, std.shape)
+        mean.assign(np.asarray(mean) + off * std)
+        variance.assign(np.square(std * generator.uniform(0.7, 1.3, std.shape)))
+
+
+def images(model, count, seed=1):
+    """Random pixels in 0 ... 255, float32, of the model's input shape."""
+    shape = (count, *model.input_shape[1:])
+    pixels = np.random.default_rng(seed).uniform(0, 255, shape)
+    return pixels.astype("float32")
+
+
+def halves(model, seed=2):
+    """layer key -> random bool array (channels,), half of it True.
+
+    Of every layer with a kernel but the last, which makes the outputs.
+    """
+    generator = np.random.default_rng(seed)
+    found = [x for x in rrelu_tf.profile(model).layers if x.kind in _KINDS]
+    return {
+        layer.key: generator.permutation(layer.output_shape[-1]) % 2 == 0
+        for layer in found[:-1]
+    }
+
+
+def left(keep, small):
+    """layer key -> indices of masked channels that a small model computes."""
+    kept = rrelu_tf.kept(small)
+    return {
+        key: np.intersect1d(np.flatnonzero(~stays), kept.get(key, []))
+        for key, stays in keep.items()
+    }
+
+
+def difference(a, b, inputs):
+    """Largest difference of two models' outputs, over the largest of `a`."""
+    x, y = (
+        np.asarray(model(inputs, training=False), "float64") for model in (a, b)
+    )
+    if not np.isfinite(x).all():
+        raise AssertionError(f"{a.name} makes numbers that are not finite.")
+    return float(np.abs(x - y).max() / np.abs(x).max())
+
+
+def measure(name):
+    """The table's row of one constructor, as a dict."""
+    model = create(name)
+    keep = halves(model)
+    masked = rrelu_tf.mask(model, keep)
+    before = rrelu_tf.profile(model)
+    del model
+    small, seconds, rise = memory.cost(lambda: rrelu_tf.strip(masked))
+    after = rrelu_tf.profile(small)
+    stays = {
+        key: which for key, which in left(keep, small).items() if which.size
+    }
+    channels = sum(int((~stays).sum()) for stays in keep.values())
+    remain = sum(which.size for which in stays.values())
+    gathers = [x for x in small.layers if type(x).__name__ == "ChannelGather"]
+    return {
+        "model": name,
+        "input": masked.input_shape[1],
+        "layers": len(before.layers),
+        "params_before": before.params,
+        "params_after": after.params,
+        "macs_before": before.macs,
+        "macs_after": after.macs,
+        "masked_channels": channels,
+        "gone_percent": round(100 * (1 - remain / channels), 3),
+        "stays": "; ".join(f"{key}: {w.size}" for key, w in stays.items()),
+        "gathers": len(gathers),
+        "relative_difference": float(
+            f"{difference(masked, small, images(masked, 1)):.2g}"
+        ),
+        "strip_cpu_s": round(seconds, 2),
+        "weights_mib": round(4 * before.params / 2**20, 1),
+        "peak_rise_mib": round(rise, 1),
+    }
+
+
+def in_own_process(script, *arguments, python=sys.executable):
+    """The dict that a script prints as JSON in its last line.
+
+    `{"error": ...}` if it fails: the last line that it wrote to stderr.
+    """
+    command = [python, script, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        last = (done.stderr.splitlines() or [""])[-1]
+        return {"error": f"exit code {done.returncode}: {last}"}
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def write(path, rows):
+    """Rows (dicts) as CSV, with the columns of all of them."""
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    path.parent.mkdir(exist_ok=True)
+    with open(path, "w", newline="") as file:
+        table = csv.DictWriter(file, columns)
+        table.writeheader()
+        table.writerows(rows)
+
+
+def read(path):
+    """The rows that `write` wrote; none if there is no file."""
+    if not path.exists():
+        return []
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def show(rows, title):
+    """Prints rows (dicts) as a table."""
+    columns = dict.fromkeys(column for row in rows for column in row)
+    table = Table(*(column.replace("_", " ") for column in columns))
+    for row in rows:
+        table.add_row(*(str(row.get(column, "")) for column in columns))
+    print(f"{title}\n{text.render(table)}")
+
+
+def main(_):
+    """Measures, prints and writes the table."""
+    if flags.FLAGS.model:
+        print(json.dumps(measure(flags.FLAGS.model)))
+        return
+    path = RESULTS / "applications.csv"
+    rows = {row["model"]: row for row in read(path)}
+    for name in flags.FLAGS.only or constructors():
+        row = in_own_process(__file__, f"--model={name}")
+        rows[name] = {"model": name, **row}
+        write(path, [rows[n] for n in constructors() if n in rows])
+        print(rows[name], flush=True)
+    show(list(rows.values()), "strip on keras.applications, half masked")
+
+
+if __name__ == "__main__":
+    flags.DEFINE_string("model", None, "Measures this one, here.")
+    flags.DEFINE_list("only", None, "These alone; all when not given.")
+    app.run(main)

@@ -1,0 +1,246 @@
+"""Fewer operations, all of them stock: `rrelu_tf.fold(model)`."""
+
+import dataclasses
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from rrelu_tf.layers import BatchNormalization, ChannelGather, Rotated
+from rrelu_tf.strip import elements
+from rrelu_tf.strip.graph import (
+    Node,
+    clone,
+    copy_weights,
+    fresh_input,
+    has_graph,
+    trace,
+)
+from rrelu_tf.strip.liveness import analyse
+from rrelu_tf.strip.rebuild import rebuild
+from rrelu_tf.strip.rules import Call, rule_of
+from rrelu_tf.strip.rules.base import value
+from rrelu_tf.strip.rules.linear import Linear
+
+_NORMS = (layers.BatchNormalization, BatchNormalization)
+# Layers that a positive or negative scale of a channel passes unchanged.
+_SCALED_ALIKE = (
+    *(layers.AveragePooling1D, layers.AveragePooling2D),
+    *(layers.AveragePooling3D, layers.GlobalAveragePooling1D),
+    *(layers.GlobalAveragePooling2D, layers.GlobalAveragePooling3D),
+    *(layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D),
+    *(layers.Cropping1D, layers.Cropping2D, layers.Cropping3D),
+    *(layers.Dropout, layers.SpatialDropout1D, layers.SpatialDropout2D),
+)
+
+
+def fold(model):
+    """The same function for inference, in fewer operations, all stock Keras.
+
+    Known numbers go into biases, a batch normalisation into the convolution
+    or dense layer before it, slopes into the kernels that read them; what
+    has no such neighbour becomes stock layers: `BatchNormalization`, `ReLU`
+    or `Activation` and `Rescaling`, `keras.ops.take`. A saved model opens
+    without this package. Layers that stay keep their names.
+
+    Weights are rounded to their dtype once more: compare with
+    `rrelu_tf.verify(model, folded, tolerance=1e-5)`. Training on is possible,
+    but normalisations that went into kernels no longer learn.
+
+    Args:
+        model: a functional or built Sequential `keras.Model`, left as it is;
+            dead channels go as in `rrelu_tf.strip`.
+
+    Returns:
+        A new functional `keras.Model` of the same inputs and outputs.
+
+    Raises:
+        UserError: as `rrelu_tf.strip` does.
+    """
+    graph = trace(model, fold=True)
+    inputs = [elements.whole(graph.shape(tensor)) for tensor in graph.inputs]
+    small, _, _ = rebuild(graph, analyse(graph), inputs)
+    return _stock(trace(small))
+
+
+@dataclasses.dataclass
+class _Plan:
+    """What becomes of the nodes of a graph.
+
+    Attributes:
+        rows: id of a linear node -> factors of its inputs (channels,).
+        columns: id of a linear node -> (factors, offsets) of its outputs.
+        dropped: ids of the norms that went into a kernel.
+        plain: ids of the rotated activations whose slopes did.
+    """
+
+    rows: dict = dataclasses.field(default_factory=dict)
+    columns: dict = dataclasses.field(default_factory=dict)
+    dropped: set = dataclasses.field(default_factory=set)
+    plain: set = dataclasses.field(default_factory=set)
+
+
+def _stock(graph):
+    """The graph with stock layers only."""
+    plan = _plan(graph)
+    made = {}
+    for tensor in graph.inputs:
+        made[tensor] = fresh_input(graph, tensor)
+    inputs = list(made.values())
+    copies = {}
+    for node in graph.nodes:
+        given = [made[tensor] for tensor in node.inputs]
+        if id(node) in plan.dropped:
+            outputs = given
+        elif isinstance(node.layer, ChannelGather):
+            outputs = [_gathered(node.layer, given[0])]
+        elif isinstance(node.layer, Rotated):
+            outputs = [_rotated(node.layer, given[0], id(node) in plan.plain)]
+        else:
+            outputs = _called(graph, node, given, plan, copies)
+        made.update(zip(node.outputs, outputs, strict=True))
+    outputs = [made[tensor] for tensor in graph.outputs]
+    return graph.assemble(inputs, outputs)
+
+
+def _plan(graph):
+    plan, readers = _Plan(), graph.consumers()
+    for node in graph.nodes:
+        tensor = node.outputs[0]
+        if isinstance(node.layer, Rotated) and not node.shared:
+            linear = _absorbing(graph, tensor, readers)
+            if linear is not None and not set(linear) & set(plan.rows):
+                slope = value(node.layer.slope).astype("float64")
+                plan.rows.update(dict.fromkeys(linear, slope))
+                plan.plain.add(id(node))
+        alone = len(readers[tensor]) == 1 and tensor not in graph.outputs
+        if _is_linear(graph, node) and alone:
+            reader = readers[tensor][0]
+            activation = node.layer.activation
+            if activation is keras.activations.linear and _is_norm(reader):
+                plan.columns[id(node)] = _affine(reader.layer)
+                plan.dropped.add(id(reader))
+    return plan
+
+
+def _absorbing(graph, tensor, readers):
+    """ids of the linear nodes that alone read a tensor; None if others do."""
+    if tensor in graph.outputs:
+        return None
+    found = []
+    for reader in readers[tensor]:
+        if _is_linear(graph, reader):
+            found.append(id(reader))
+        elif isinstance(reader.layer, _SCALED_ALIKE):
+            behind = _absorbing(graph, reader.outputs[0], readers)
+            if behind is None:
+                return None
+            found += behind
+        else:
+            return None
+    return found
+
+
+def _is_linear(graph, node: Node):
+    rule = rule_of(Call(graph, node, None))
+    last = getattr(node.layer, "data_format", None) != "channels_first"
+    return isinstance(rule, Linear) and last and not node.shared
+
+
+def _is_norm(node):
+    layer = node.layer
+    rank = len(layer.input.shape) if type(layer) in _NORMS else 0
+    return bool(rank) and not node.shared and layer.axis in (-1, rank - 1)
+
+
+def _affine(norm):
+    """(factors, offsets) of a batch normalisation at inference."""
+    variance = value(norm.moving_variance).astype("float64")
+    factor = 1 / np.sqrt(variance + norm.epsilon)
+    if norm.scale:
+        factor = factor * value(norm.gamma).astype("float64")
+    offset = -factor * value(norm.moving_mean).astype("float64")
+    if norm.center:
+        offset = offset + value(norm.beta).astype("float64")
+    return factor, offset
+
+
+def _called(graph, node, given, plan, copies):
+    """A layer's copy, with what goes into its kernel, called."""
+    copy = copies.get(id(node.layer))
+    if copy is None:
+        copy, weights = _copied(graph, node, plan)
+        copies[id(node.layer)] = copy
+        outputs = node.call(copy, given)
+        if weights is not None:
+            for name, array in weights.items():
+                getattr(copy, name).assign(array)
+        elif isinstance(copy, layers.Layer) and not has_graph(copy):
+            copy_weights(node.layer, copy)
+        return outputs
+    return node.call(copy, given)
+
+
+def _copied(graph, node, plan):
+    """(the unbuilt stock layer, its weights by name if they change)."""
+    layer = node.layer
+    if isinstance(layer, keras.Model) and has_graph(layer):
+        return _stock(trace(layer)), None
+    if isinstance(layer, BatchNormalization):
+        config = layer.get_config()
+        config.pop("synchronized", None)
+        return layers.BatchNormalization.from_config(config), None
+    if not {id(node)} & {*plan.rows, *plan.columns}:
+        return clone(layer), None
+    rule = rule_of(Call(graph, node, None))
+    kernel = rule.kernel(layer).astype("float64")
+    _, groups, fan_in, fan_out = kernel.shape
+    rows = plan.rows.get(id(node), np.ones(groups * fan_in))
+    none = np.ones(groups * fan_out), np.zeros(groups * fan_out)
+    factor, offset = plan.columns.get(id(node), none)
+    kernel = kernel * rows.reshape(groups, fan_in, 1)
+    kernel = kernel * factor.reshape(groups, 1, fan_out)
+    options, kernel = rule.narrow(layer, kernel)
+    bias = factor * rule.bias(layer) + offset
+    use_bias = layer.use_bias or bool(np.any(bias))
+    weights = {"kernel": kernel, **({"bias": bias} if use_bias else {})}
+    return clone(layer, use_bias=use_bias, **options), weights
+
+
+def _rotated(layer, tensor, plain):
+    """The activation, and its slopes unless a kernel has them."""
+    name, dtype = layer.name, layer.dtype_policy
+    function = {"RReLU": "relu", "RGELU": "gelu", "RSiLU": "silu"}
+    known = function.get(type(layer).__name__)
+    if known is None:  # a user's own: it stays
+        copy = clone(layer)
+        made = copy(tensor)
+        copy_weights(layer, copy)
+        return made
+    made = layers.Activation(known, name=name, dtype=dtype)(tensor)
+    if plain:
+        return made
+    # As an array: Keras would round a list of numbers to float32.
+    scale = value(layer.slope)
+    return layers.Rescaling(scale, name=f"{name}_slope", dtype=dtype)(made)
+
+
+def _gathered(layer, tensor):
+    """A gather as stock operations."""
+    indices = np.array(layer.indices)
+    axis = layer.axis % len(tensor.shape)
+    there = indices >= 0
+    fill = np.where(there, 0.0, layer.fill).astype(tensor.dtype)
+    scale = there.astype(tensor.dtype)
+    made = ops.take(tensor, np.maximum(indices, 0).tolist(), axis=axis)
+    if there.all():
+        return made
+    if axis == len(tensor.shape) - 1:
+        return layers.Rescaling(
+            scale, fill, name=layer.name, dtype=layer.dtype_policy
+        )(made)
+    shape = [1] * len(tensor.shape)
+    shape[axis] = len(indices)
+    made = ops.multiply(made, scale.reshape(shape))
+    # Not ops.add, which takes what looks like a bias along the last axis.
+    return ops.subtract(made, -fill.reshape(shape))

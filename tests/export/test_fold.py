@@ -1,0 +1,224 @@
+"""fold: the same function in fewer, stock layers."""
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import rrelu_tf
+from rrelu_tf.layers import (
+    RGELU,
+    BatchNormalization,
+    ChannelGather,
+    RReLU,
+    RSiLU,
+)
+
+
+@pytest.fixture
+def randomise():
+    """Weights and statistics none of which is special, some slopes 0."""
+
+    def randomise(model, dead=0.4):
+        generator = np.random.default_rng(0)
+        for variable in model.variables:
+            if not variable.dtype.startswith("float"):
+                continue
+            values = generator.uniform(0.4, 1.1, variable.shape)
+            if "variance" not in variable.path:
+                values *= generator.choice((-1.0, 1.0), variable.shape)
+            if variable.name == "kernel":
+                values /= np.sqrt(np.prod(variable.shape[:-1]))
+            if variable.name == "slope":
+                values *= generator.random(variable.shape) >= dead
+            variable.assign(values)
+        return model
+
+    return randomise
+
+
+def apart(a, b):
+    """Largest difference of two models' outputs over the largest output."""
+    sizes = [size or 8 for size in a.inputs[0].shape[1:]]
+    images = np.random.default_rng(1).normal(size=(3, *sizes))
+    x, y = (np.asarray(model(images, training=False)) for model in (a, b))
+    return np.abs(x - y).max() / np.abs(x).max()
+
+
+def kinds(model):
+    return {type(layer).__name__ for layer in model.layers}
+
+
+OWN = {"RReLU", "RGELU", "RSiLU", "ChannelGather"}
+
+
+@pytest.mark.parametrize("arch", ["resnet20", "wrn_10_1", "fcnn"])
+@pytest.mark.parametrize("activation", ["relu", "rrelu"])
+def test_folded_equals_stripped_and_is_stock(arch, activation, randomise):
+    keras.config.set_dtype_policy("float64")
+    model = rrelu_tf.models.create(
+        arch, num_classes=5, input_shape=(16, 16, 3), activation=activation
+    )
+    model = randomise(model)
+    before = model.get_weights()
+    small = rrelu_tf.strip(model)
+    folded = rrelu_tf.fold(small)
+    assert apart(model, folded) < 1e-12
+    for layer in folded.layers:
+        assert type(layer).__module__.startswith("keras."), layer
+    assert folded.count_params() <= small.count_params()
+    for a, b in zip(before, model.get_weights(), strict=True):
+        assert np.array_equal(a, b)
+
+
+@pytest.mark.parametrize("kind", [RReLU, RGELU, RSiLU])
+def test_slopes_go_into_the_kernels_that_read_them(kind, randomise):
+    keras.config.set_dtype_policy("float64")
+    x = inputs = keras.Input((8, 8, 3))
+    x = kind(name="act")(layers.Conv2D(4, 3, name="a")(x))
+    y = layers.Conv2D(2, 3, padding="same", name="b")(x)
+    z = layers.Dense(2, name="c")(layers.AveragePooling2D(1)(x))
+    model = randomise(keras.Model(inputs, layers.Add()([y, z])), dead=0)
+    folded = rrelu_tf.fold(model)
+    assert apart(model, folded) < 1e-12
+    assert not kinds(folded) & {*OWN, "Rescaling"}
+    assert folded.count_params() == model.count_params() - 4
+
+
+def test_slopes_behind_an_add_become_a_rescaling(randomise):
+    keras.config.set_dtype_policy("float64")
+    x = inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, padding="same")(x)
+    y = RReLU(name="act")(layers.Conv2D(4, 3, padding="same")(x))
+    outputs = layers.Dense(2)(layers.Add()([x, y]))
+    model = randomise(keras.Model(inputs, outputs), dead=0)
+    folded = rrelu_tf.fold(model)
+    assert apart(model, folded) < 1e-12
+    np.testing.assert_array_equal(
+        folded.get_layer("act_slope").scale, model.get_layer("act").slope
+    )
+
+
+def test_norms_go_into_the_convolution_before_them(randomise):
+    keras.config.set_dtype_policy("float64")
+    x = inputs = keras.Input((8, 8, 4))
+    for number, conv in enumerate(
+        (
+            layers.Conv2D(6, 3, groups=2, use_bias=False),
+            layers.DepthwiseConv2D(3, depth_multiplier=2),
+            layers.Conv2DTranspose(5, 3, strides=2),
+            layers.Dense(4),
+        )
+    ):
+        kind = (BatchNormalization, layers.BatchNormalization)[number % 2]
+        x = layers.ReLU()(kind()(conv(x)))
+    model = randomise(keras.Model(inputs, x))
+    folded = rrelu_tf.fold(model)
+    assert apart(model, folded) < 1e-12
+    assert "BatchNormalization" not in kinds(folded)
+
+
+def test_a_norm_stays_where_something_else_reads_the_convolution(randomise):
+    keras.config.set_dtype_policy("float64")
+    x = inputs = keras.Input((8, 8, 4))
+    x = layers.Conv2D(4, 1)(x)
+    y = BatchNormalization(name="bn")(x)
+    model = randomise(keras.Model(inputs, layers.Add()([x, y])))
+    folded = rrelu_tf.fold(model)
+    assert apart(model, folded) < 1e-12
+    assert type(folded.get_layer("bn")) is layers.BatchNormalization
+
+
+def test_known_numbers_go_into_the_bias(randomise):
+    keras.config.set_dtype_policy("float64")
+    x = inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, use_bias=False, name="a")(x)
+    x = layers.Activation("sigmoid")(x)
+    x = layers.Conv2D(2, 1, use_bias=False, name="b")(x)
+    model = randomise(keras.Model(inputs, x))
+    masked = rrelu_tf.mask(model, {"a": np.array([True, False, True, False])})
+    folded = rrelu_tf.fold(masked)
+    assert apart(masked, folded) < 1e-12
+    assert folded.get_layer("b").kernel.shape == (1, 1, 2, 2)
+    assert folded.get_layer("b").use_bias
+
+
+@pytest.mark.parametrize(
+    ("indices", "axis", "fill"),
+    [
+        ([2, 0], -1, 0.0),
+        ([2, -1, 0], -1, 0.0),
+        ([-1, 1, -1], -1, [0.5, 0.0, 2.0]),
+        ([3, -1, 0, 0], 1, 1.5),
+    ],
+)
+def test_gathers_become_stock_operations(indices, axis, fill, randomise):
+    keras.config.set_dtype_policy("float64")
+    inputs = keras.Input((5, 5, 4))
+    x = layers.LayerNormalization()(inputs)  # nothing is dead behind it
+    x = ChannelGather(indices, axis=axis, fill=fill, name="gather")(x)
+    model = randomise(keras.Model(inputs, layers.LayerNormalization()(x)))
+    folded = rrelu_tf.fold(model)
+    assert apart(model, folded) < 1e-12
+    assert not kinds(folded) & OWN
+
+
+def test_nested_models_are_folded_inside(randomise):
+    keras.config.set_dtype_policy("float64")
+    nested = keras.Sequential(
+        [
+            keras.Input((8, 8, 4)),
+            layers.Conv2D(4, 3, name="c"),
+            BatchNormalization(name="n"),
+            RReLU(name="r"),
+        ],
+        name="nested",
+    )
+    inputs = keras.Input((8, 8, 4))
+    model = keras.Model(inputs, layers.Dense(3)(nested(inputs)))
+    model = randomise(model)
+    folded = rrelu_tf.fold(model)
+    assert apart(model, folded) < 1e-12
+    inner = folded.get_layer("nested")
+    assert not kinds(inner) & {*OWN, "BatchNormalization"}
+
+
+def test_a_folded_model_opens_without_the_package(randomise, tmp_path):
+    model = randomise(
+        rrelu_tf.models.create(
+            "resnet20", num_classes=3, input_shape=(8, 8, 3), activation="rrelu"
+        )
+    )
+    folded = rrelu_tf.fold(rrelu_tf.strip(model))
+    folded.save(tmp_path / "folded.keras")
+    folded.export(tmp_path / "saved", verbose=False)
+    images = np.random.default_rng(0).normal(size=(2, 8, 8, 3))
+    np.savez(
+        tmp_path / "expected.npz",
+        images=images.astype("float32"),
+        logits=np.asarray(folded(images)),
+    )
+    code = (
+        "import sys; sys.modules['rrelu_tf'] = None\n"
+        "import keras, numpy as np, tensorflow as tf\n"
+        "expected = np.load('expected.npz')\n"
+        "saved = tf.saved_model.load('saved')\n"
+        "for logits in (\n"
+        "    keras.saving.load_model('folded.keras')(expected['images']),\n"
+        "    saved.serve(expected['images']),\n"
+        "):\n"
+        "    np.testing.assert_allclose(\n"
+        "        logits, expected['logits'], rtol=1e-4, atol=1e-5)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,145 @@
+"""Channels that meet in an Add go together when `align` is "couple"."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import rrelu_tf
+from rrelu_tf.errors import UserError
+from rrelu_tf.layers import ChannelGather
+from rrelu_tf.pruning.groups import Groups
+
+A = np.array([1.0, 8.0, 3.0, 4.0, 9.0, 6.0])
+B = np.array([7.0, 0.0, 3.0, 4.0, 1.0, 6.0])
+INNER = np.array([5.0, 2.0, 8.0, 9.0])
+
+
+def conv(name, filters):
+    return layers.Conv2D(
+        filters, 3, padding="same", activation="relu", name=name
+    )
+
+
+@pytest.fixture
+def model():
+    """The outputs of a and b meet in an Add; inner's meet nothing."""
+    i = keras.Input((6, 6, 3))
+    x = conv("a", 6)(i)
+    y = conv("b", 6)(conv("inner", 4)(x))
+    x = layers.GlobalAveragePooling2D()(layers.Add()([x, y]))
+    return keras.Model(i, layers.Dense(2)(x))
+
+
+SCORES = {"a": A, "inner": INNER, "b": B}
+
+
+def select(model, **options):
+    return rrelu_tf.select(SCORES, model=model, align="couple", **options)
+
+
+@pytest.mark.parametrize(
+    ("reduce", "group"), [("sum", A + B), ("mean", (A + B) / 2), ("max", None)]
+)
+def test_a_group_has_the_reduced_score_and_one_mask(model, reduce, group):
+    group = np.maximum(A, B) if group is None else group
+    for threshold in (4, 7.5, 8):
+        keep = select(model, threshold=threshold, reduce=reduce)
+        assert list(keep) == ["a", "inner", "b"]
+        assert keep["a"].tolist() == (group > threshold).tolist()
+        assert keep["b"].tolist() == keep["a"].tolist()
+        assert keep["inner"].tolist() == (threshold < INNER).tolist()
+
+
+def test_a_sparsity_counts_groups(model):
+    keep = select(model, sparsity=0.3, reduce="mean")  # 3 of 10 groups
+    assert np.flatnonzero(~keep["a"]).tolist() == [0, 2]
+    assert np.flatnonzero(~keep["b"]).tolist() == [0, 2]
+    assert np.flatnonzero(~keep["inner"]).tolist() == [1]
+
+
+def test_scope_layer_takes_layers_that_are_tied_as_one(model):
+    keep = select(model, sparsity=0.5, scope="layer", reduce="max")
+    assert np.flatnonzero(keep["a"]).tolist() == [0, 1, 4]
+    assert keep["b"].tolist() == keep["a"].tolist()
+    assert np.flatnonzero(keep["inner"]).tolist() == [2, 3]
+
+
+def test_tied_layers_are_rounded_together(model):
+    keep = select(model, threshold=8.5, reduce="max", round_to=4)
+    assert np.flatnonzero(keep["a"]).tolist() == [0, 1, 4, 5]
+    assert keep["b"].tolist() == keep["a"].tolist()
+
+
+def test_coupled_channels_need_no_gather(model):
+    def gathers(align):
+        options = {"model": model, "sparsity": 0.5, "align": align}
+        masked = rrelu_tf.mask(model, rrelu_tf.select(SCORES, **options))
+        small = rrelu_tf.strip(masked, align=align)
+        return sum(isinstance(x, ChannelGather) for x in small.layers)
+
+    assert gathers("couple") == 0
+    assert gathers("gather") > 0
+
+
+@pytest.mark.parametrize("align", ["gather", "couple"])
+def test_a_budget_is_met_on_what_strip_returns_with_that_alignment(
+    model, align
+):
+    keep = rrelu_tf.select(SCORES, model=model, params=0.6, align=align)
+    small = rrelu_tf.strip(rrelu_tf.mask(model, keep), align=align)
+    assert rrelu_tf.profile(small).params <= 0.6 * model.count_params()
+    assert (keep["a"].tolist() == keep["b"].tolist()) == (align == "couple")
+
+
+def test_the_guard_holds_for_every_member_of_a_group(model):
+    scores = {"a": np.zeros(6), "inner": np.ones(4), "b": np.zeros(6)}
+    keep = rrelu_tf.select(
+        scores, model=model, align="couple", sparsity=0.5, min_fraction=0.5
+    )
+    assert {key: int(stays.sum()) for key, stays in keep.items()} == {
+        "a": 3,
+        "inner": 2,
+        "b": 3,
+    }
+
+
+def test_groups_over_layers_of_different_widths():
+    """A wide layer that is tied to a narrow one on some channels only."""
+    scores = {"narrow": np.array([5.0, 1.0]), "wide": np.array([1.0, 2, 3, 4])}
+    labels = {"narrow": np.array([7, 9]), "wide": np.array([3, 7, 4, 9])}
+    groups = Groups(scores, labels)
+    assert groups.scores.tolist() == [7, 5, 1, 3]
+    keep = groups.keep(np.array([False, True, True, True]))
+    assert keep["narrow"].tolist() == [True, False]
+    assert keep["wide"].tolist() == [False, True, False, False]
+    rounded = groups.keep(np.array([False, True, True, True]), round_to=2)
+    assert rounded["narrow"].all()  # which gives wide its second
+    assert rounded["wide"].tolist() == [False, True, False, True]
+    assert groups.blocks("layer").tolist() == [0, 0, 0, 0]
+
+
+def test_blocks_are_joined_over_any_number_of_layers():
+    labels = {"a": [1], "b": [2, 3], "c": [1, 2], "d": [4]}
+    labels = {key: np.array(value) for key, value in labels.items()}
+    scores = {key: np.ones(len(value)) for key, value in labels.items()}
+    assert Groups(scores, labels).blocks("layer").tolist() == [0, 0, 0, 3]
+
+
+def test_a_channel_without_a_tie_goes_alone():
+    labels = {"a": np.array([0, 0, 1]), "b": np.array([0, 1, 1])}
+    scores = {key: np.ones(3) for key in labels}
+    groups = Groups(scores, labels)
+    assert groups.scores.tolist() == [1, 1, 3, 1]
+
+
+@pytest.mark.parametrize("scores", [{"elsewhere": A}, {**SCORES, "x/y": A}])
+def test_a_key_that_is_not_in_the_model_is_refused(model, scores):
+    key = list(scores)[-1]
+    with pytest.raises(UserError, match=rf"Received: key={key}$"):
+        rrelu_tf.select(scores, model=model, threshold=0)
+
+
+def test_scores_of_another_length_than_the_layer_are_refused(model):
+    with pytest.raises(UserError, match=r"Received: a=array of shape \(4,\)$"):
+        rrelu_tf.select({"a": INNER}, model=model, sparsity=0.5)

@@ -1,0 +1,132 @@
+"""Dead channels through every activation; softmax holds them back."""
+
+import keras
+import pytest
+from keras import layers, ops
+from planned import IMAGE, around, conv, rrelu
+
+from rrelu_tf.layers import RGELU, RReLU, RSiLU
+
+pytestmark = pytest.mark.usefixtures("float64")
+
+ELEMENTWISE = (
+    *("celu", "elu", "exponential", "gelu", "hard_shrink", "hard_sigmoid"),
+    *("hard_silu", "hard_tanh", "leaky_relu", "linear", "log_sigmoid"),
+    *("mish", "relu", "relu6", "selu", "sigmoid", "silu", "soft_shrink"),
+    *("softplus", "softsign", "sparse_plus", "squareplus", "tanh"),
+    *("tanh_shrink", "threshold"),
+)
+
+
+@pytest.mark.parametrize("inside", [True, False])
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_f_of_a_dead_channel_is_a_number_that_goes(name, inside, finish, check):
+    options = {"threshold": 0.1, "default_value": 0.3}
+    function = getattr(keras.activations, name)
+    if name == "threshold":
+        pytest.skip("Keras's activation of this name needs two numbers")
+    del options
+    if inside:
+        i, x = around(layers.Dense(4, activation=function, name="x"), (3,))
+        model = finish(i, x)
+        kernel = model.get_layer("x").kernel
+        kernel.assign(kernel.numpy() * [1, 0, 1, 0])
+    else:
+        layer = layers.Activation(function, name="x")
+        model = finish(*around(layer, (3,)))
+    check(model, {"a": 2, "x": 2})
+
+
+@pytest.mark.parametrize("inside", [True, False])
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "sparsemax", "glu"])
+def test_functions_that_mix_channels_are_a_barrier(name, inside, finish, check):
+    if inside:
+        layer = layers.Dense(4, activation=name, name="x")
+    else:
+        layer = layers.Activation(name, name="x")
+    width = 2 if name == "glu" else 4
+    if name == "glu":
+        slopes = [1, 0]
+    else:
+        slopes = [1, 1, 0, 0]
+    i = keras.Input((3,))
+    x = layer(rrelu([1, 0, 2, 0], "p")(layers.Dense(4, name="a")(i)))
+    x = layers.Dense(2)(rrelu(slopes, "q")(x))
+    check(finish(i, x), {"a": 2, "p": 2, "x": width, "q": width // 2})
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: layers.ReLU(name="x"),
+        lambda: layers.ReLU(1.0, 0.1, name="x"),
+        lambda: layers.ReLU(negative_slope=0.1, threshold=0.3, name="x"),
+        lambda: layers.LeakyReLU(name="x"),
+        lambda: layers.ELU(name="x"),
+        lambda: layers.PReLU(name="x"),
+        lambda: layers.PReLU(shared_axes=[1, 2], name="x"),
+        lambda: layers.PReLU(shared_axes=[3], name="x"),
+        lambda: layers.Identity(name="x"),
+        lambda: layers.Dropout(0.5, name="x"),
+        lambda: layers.GaussianDropout(0.5, name="x"),
+        lambda: layers.GaussianNoise(0.5, name="x"),
+        lambda: layers.AlphaDropout(0.5, name="x"),
+        lambda: layers.SpatialDropout2D(0.5, name="x"),
+        lambda: layers.ActivityRegularization(name="x"),
+        lambda: RReLU(name="x"),
+        lambda: RGELU(name="x"),
+        lambda: RSiLU(name="x"),
+    ],
+)
+def test_activations_and_dropouts_let_dead_channels_through(
+    layer, finish, check
+):
+    check(finish(*around(layer())), {"a": 2, "act": 2, "x": 2})
+
+
+def test_noise_of_a_given_shape_may_count_the_channels(finish, check):
+    layer = layers.Dropout(0.5, noise_shape=(None, 1, 1, 4), name="x")
+    check(finish(*around(layer)), {"a": 2, "act": 2, "x": 4})
+
+
+def test_softmax_is_a_barrier_that_frees_what_it_reads(finish, check):
+    i = keras.Input(IMAGE)
+    x = rrelu([1, 0, 2, 0], "p")(conv(i, 4, "a"))
+    x = rrelu([1, 1, 0, 0], "q")(layers.Softmax(name="x")(x))
+    check(finish(i, conv(x, 2, "b")), {"a": 2, "p": 2, "x": 4, "q": 2})
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        *(ops.abs, ops.celu, ops.cos, ops.elu, ops.erf, ops.exp, ops.expm1),
+        *(ops.gelu, ops.hard_sigmoid, ops.hard_silu, ops.hard_tanh),
+        *(ops.leaky_relu, ops.log_sigmoid, ops.negative, ops.relu, ops.relu6),
+        *(ops.selu, ops.sigmoid, ops.sign, ops.silu, ops.sin, ops.softplus),
+        *(ops.softsign, ops.square, ops.tanh),
+        lambda x: ops.clip(x, -0.5, 0.5),
+        lambda x: ops.clip(x, 0.25, 0.5),
+        lambda x: ops.sqrt(ops.abs(x)),
+        lambda x: ops.log1p(ops.square(x)),
+    ],
+)
+def test_operations_on_one_tensor_let_dead_channels_through(
+    operation, finish, check
+):
+    check(finish(*around(operation, (3,))), {"a": 2, "act": 2})
+
+
+@pytest.mark.parametrize("operation", [ops.log, ops.reciprocal, ops.rsqrt])
+def test_an_infinite_channel_is_computed(operation, finish):
+    import rrelu_tf
+
+    i, x = around(operation, (3,))
+    small = rrelu_tf.strip(finish(i, x))
+    assert small.get_layer("b").kernel.shape == (4, 2)
+
+
+@pytest.mark.parametrize(
+    "operation", [ops.softmax, ops.log_softmax, lambda x: ops.sum(x, -1)[:, None]]
+)
+def test_operations_that_mix_channels_are_a_barrier(operation, finish, check):
+    check(finish(*around(operation, (3,))), {"a": 2, "act": 2, "b": 2})
