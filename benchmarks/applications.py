@@ -37,7 +37,10 @@ def constructors():
 def create(name, **options):
     """The model, of random weights and statistics, with linear outputs."""
     options = {"weights": None, "classifier_activation": None, **options}
-    return randomise(constructors()[name](**options))
+    model = constructors()[name](**options)
+    if None in model.input_shape[1:]:  # any size: 224, as the others
+        model = constructors()[name](**options, input_shape=(224, 224, 3))
+    return randomise(model)
 
 
 def randomise(model, seed=0):
@@ -60,7 +63,7 @@ def randomise(model, seed=0):
             if not variable.name.endswith("variance"):
                 values *= generator.choice((-1, 1), variable.shape)
         variable.assign(values)
-    layers = list(model._flatten_layers())
+    layers = list(_leaves(model))
     for layer in layers:
         if isinstance(layer, keras.layers.Normalization):
             layer.finalize_state()
@@ -70,6 +73,15 @@ def randomise(model, seed=0):
     if norms:
         _calibrate(model, norms, generator)
     return model
+
+
+def _leaves(model):
+    """The layers of a model, and of those nested in it."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _leaves(layer)
+        else:
+            yield layer
 
 
 def _calibrate(model, norms, generator):

@@ -1,3 +1,4 @@
 """What a model costs and how it behaves: counts, latency, plots, reports."""
 
+from rrelu_tf.analysis.explain import explain
 from rrelu_tf.analysis.profile import Profile, profile

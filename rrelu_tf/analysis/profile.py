@@ -92,6 +92,54 @@ class Profile:
             f"{self.trainable_params:,} parameters are trainable.\n{uncounted}"
         )
 
+    def compare(self, after):
+        """What each layer cost before and costs after, as text.
+
+        Args:
+            after: the `Profile` of a narrower model with the same names, for
+                instance of what `rrelu_tf.strip` returned.
+
+        Returns:
+            A table of the layers that cost anything, parameters and MACs
+            before => after; layers without a counterpart are marked; below,
+            the sums and the gathers that are new.
+        """
+        sides = [profile.costs() for profile in (self, after)]
+        table = Table("layer", "class")
+        table.add_column("parameters", justify="right")
+        table.add_column("MACs", justify="right")
+        table.add_column("")
+        for key in sides[0] | sides[1]:
+            old, new = (side.get(key) for side in sides)
+            note = "" if old and new else "gone" if old else "new"
+            kind, *_ = old or new
+            costs = list(
+                zip((old or _NOTHING)[1:], (new or _NOTHING)[1:], strict=True)
+            )
+            if note == "gone" or any(map(any, costs)):
+                cells = [_change(*pair) for pair in costs]
+                table.add_row(key, kind, *cells, note)
+        table.add_section()
+        sums = (self.params, after.params), (self.macs, after.macs)
+        table.add_row("sum", "", *(_change(*pair, "%") for pair in sums), "")
+        gathers = [
+            f"{layer.key} ({layer.output_shape[-1]:,} channels)"
+            for layer in after.layers
+            if layer.kind == "ChannelGather" and layer.key not in sides[0]
+        ]
+        return (
+            f"{text.render(table)}\nGathers: {', '.join(gathers) or 'none'}.\n"
+        )
+
+    def costs(self):
+        """dict: key -> (class, parameters, MACs) of all calls together."""
+        found = {}
+        for layer in self.layers:
+            _, params, work = found.get(layer.key, _NOTHING)
+            costs = (params + layer.params, work + layer.macs)
+            found[layer.key] = (layer.kind, *costs)
+        return found
+
 
 def profile(model):
     """Counts a model's parameters, weights and operations.
@@ -162,6 +210,19 @@ def _layer(layer, key, read, made, seen):
         macs=macs.macs(layer, read[0].shape, shape) if read else 0,
         counted=bool(known) or all(len(w.shape) < 2 for w in weights),
     )
+
+
+_NOTHING = ("", 0, 0)
+
+
+def _change(before, after, unit=""):
+    """`before => after`, with the share that is left if `unit` is "%"."""
+    if before == after == 0:
+        return ""
+    share = f" ({100 * after / before:.1f} %)" if unit and before else ""
+    if before == after and not unit:
+        return f"{before:,}"
+    return f"{before:,} => {after:,}{share}"
 
 
 def _count(weights):

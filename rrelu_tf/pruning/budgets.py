@@ -13,8 +13,8 @@ from rrelu_tf.pruning.masking import mask
 from rrelu_tf.strip import strip
 
 BATCH = 8  # examples in the batch whose latency is measured
-NOISE = 0.03  # medians of CPU time repeat within this
-_REPEATS = 11
+NOISE = 0.05  # medians of CPU time repeat within this, on a quiet machine
+_REPEATS = 21
 _SCAN = 4  # selections tried before a budget is called impossible
 
 

@@ -45,7 +45,7 @@ def select(
         params: a budget of parameters, moving statistics included.
         latency: a budget of CPU time, measured on this machine in turns with
             the model's own, medians; above 1: milliseconds for a batch of 8
-            examples, or of the model's fixed batch size. Ends within 3 % of
+            examples, or of the model's fixed batch size. Ends within 5 % of
             the budget, which is also what a measurement may be off by.
         model: the `keras.Model` that was scored. A budget or "couple" needs
             it.
@@ -112,7 +112,7 @@ def _sparse(order, sparsity, round_to):
         reason = (
             f"round_to={round_to} puts all {number} back"
             if number
-            else "that fraction is less than one channel of any layer's"
+            else "that fraction is less than one channel"
         )
         raise UserError(
             f"A sparsity above 0 must remove a channel, and {reason}. "

@@ -307,8 +307,10 @@ def copy_weights(source, target):
     """Gives a built layer the weights of another of its kind.
 
     `Normalization` computes with tensors made from its weights when those were
-    adapted or loaded: they are copied, too.
+    adapted or loaded: they are copied, too. Operations have no weights.
     """
+    if not isinstance(source, keras.layers.Layer):
+        return
     target.set_weights(source.get_weights())
     if isinstance(source, keras.layers.Normalization) and source.built:
         target.mean, target.variance = source.mean, source.variance

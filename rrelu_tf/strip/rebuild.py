@@ -141,7 +141,7 @@ class _Build:
     def _add(self, node):
         twin = self._twin(node)
         live = any(self.live.alive[tensor].any() for tensor in node.outputs)
-        align = self._align if live or node.shared else self._shape
+        align = self._align if live else self._shape
         tensors = [
             None if want is None else align(tensor, want, node.key)
             for tensor, want in zip(node.inputs, twin.inputs, strict=True)

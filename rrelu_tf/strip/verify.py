@@ -169,8 +169,10 @@ def _random_inputs(graph, samples):
         # Unknown sizes: small, and enough for several strides of 2.
         shape = [32 if size is None else size for size in tensor.shape[1:]]
         if double_type(graph, number) == "float64":
-            drawn = [_draw(generator, shape, i) for i in range(samples)]
-            values = np.stack(drawn)
+            signs = generator.choice([-1, 1], size=shape[-1:])
+            values = np.stack(
+                [_draw(generator, shape, signs, i) for i in range(samples)]
+            )
         else:  # pixels, or indices small enough for any table
             top = 256 if tensor.dtype == "uint8" else 2
             values = generator.integers(top, size=(samples, *shape))
@@ -178,17 +180,19 @@ def _random_inputs(graph, samples):
     return arrays
 
 
-def _draw(generator, shape, number):
-    """One random example: as it is, shifted, sparse or constant, by turns."""
+def _draw(generator, shape, signs, number):
+    """One random example: as it is, shifted, sparse or constant, by turns.
+
+    Each channel is shifted to one side and, the next time, to the other.
+    """
     values = generator.normal(size=shape)
-    channels = generator.normal(size=shape[-1:])
     kind = number % 4
     if kind == 1:
-        values += 8 * np.sign(channels)
+        values += 8 * signs * (-1) ** (number // 4)
     elif kind == 2:
         values *= generator.random(shape) < 0.1
     elif kind == 3:
-        values = np.broadcast_to(channels, shape)
+        values = np.broadcast_to(generator.normal(size=shape[-1:]), shape)
     # 1/16 ... 64 in steps that meet large and small early.
     return values * 2.0 ** ((number * 3 + 4) % 11 - 4)
 

@@ -86,10 +86,21 @@ def test_coupled_channels_need_no_gather(model):
 def test_a_budget_is_met_on_what_strip_returns_with_that_alignment(
     model, align
 ):
-    keep = rrelu_tf.select(SCORES, model=model, params=0.6, align=align)
+    """Coupled, a's channels stay, for b's are not scored and do."""
+    scores = {"a": A, "inner": INNER}
+    keep = rrelu_tf.select(scores, model=model, params=0.6, align=align)
     small = rrelu_tf.strip(rrelu_tf.mask(model, keep), align=align)
     assert rrelu_tf.profile(small).params <= 0.6 * model.count_params()
-    assert (keep["a"].tolist() == keep["b"].tolist()) == (align == "couple")
+    other = {"gather": "couple", "couple": "gather"}[align]
+    small = rrelu_tf.strip(rrelu_tf.mask(model, keep), align=other)
+    within = rrelu_tf.profile(small).params <= 0.6 * model.count_params()
+    assert within == (other == "gather")
+
+
+def test_a_budget_removes_whole_groups(model):
+    keep = select(model, params=0.5)
+    assert keep["a"].tolist() == keep["b"].tolist()
+    assert not keep["a"].all()
 
 
 def test_the_guard_holds_for_every_member_of_a_group(model):

@@ -1,4 +1,4 @@
-"""strip around what no rule knows: kept whole, never wrong."""
+"""strip around unknown layers, operations and merges: never wrong."""
 
 import keras
 import numpy as np
@@ -12,7 +12,9 @@ from rrelu_tf.layers import BatchNormalization
 pytestmark = pytest.mark.usefixtures("float64")
 
 
-def test_a_shared_layer_stays_one_layer_as_wide_as_any_call_needs(finish, check):
+def test_a_shared_layer_stays_one_layer_as_wide_as_any_call_needs(
+    finish, check
+):
     i = keras.Input((6, 6, 4))
     both = layers.Conv2D(4, 3, padding="same", name="both")
     x = rrelu([1, 0, 1, 0])(both(i))
@@ -99,11 +101,13 @@ def test_a_grouped_conv_loses_the_group_that_nothing_reads(finish, check):
         lambda x: ops.softmax(x, axis=-1),
     ],
 )
-def test_no_operation_in_the_graph_is_in_the_way_or_wrong(operation, finish, check):
+def test_dead_channels_go_in_front_of_any_operation(operation, finish, check):
     i = keras.Input(IMAGE)
     x = rrelu([1, 0, 1, 0])(conv(i, 4, "a"))
     x = layers.Dense(2, name="b")(operation(x))
-    assert max(widths(check(finish(i, x), {})).values()) <= 4
+    small = check(finish(i, x), {})
+    # A slice and a split read one live channel of the two.
+    assert small.get_layer("a").filters <= 2
 
 
 def test_an_add_that_broadcasts_is_as_wide_as_what_it_spreads(finish, check):
@@ -147,5 +151,5 @@ def test_channels_first_is_narrowed_where_its_channels_are(finish):
     x = rrelu([1, 0, 1, 0])(layers.Permute((2, 3, 1))(x))
     model = finish(i, layers.Dense(2, name="b")(x))
     small = rrelu_tf.strip(model)  # the CPU cannot run this conv
-    assert small.get_layer("a").filters == 4
+    assert small.get_layer("a").filters == 2
     assert small.get_layer("act").slope.shape == (2,)

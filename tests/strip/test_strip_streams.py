@@ -21,7 +21,9 @@ def residual(finish, first, second):
     return finish(i, conv(x, 2, "last"))
 
 
-def test_the_norms_constants_behind_a_dead_activation_are_filled_in(finish, check):
+def test_the_norms_constants_behind_a_dead_activation_are_filled_in(
+    finish, check
+):
     model = residual(finish, [0, 0, 0, 0], [1, 1, 0, 1])
     check(model, {"c1": 1, "inner": 1, "c2": 1, "bn": 1, "outer": 3})
 

@@ -178,19 +178,18 @@ class MultiHead(Attention):
 class GroupedQuery(Attention):
     """`GroupQueryAttention`: heads, equally many for each key head.
 
-    Its outputs are as many as its queries' features, and its values as wide
-    as its keys: those stay.
+    Its outputs, queries and values have equally many features, and its values
+    are as wide as its keys: those stay.
     """
 
     def needed(self, call):
-        """The whole query, for its width is the output's."""
-        needed = super().needed(call)
-        needed[0] = elements.uniform(True, call.shape_in(0))
-        return needed
+        """The whole inputs, for their width is the output's."""
+        count = len(call.node.inputs)
+        return [elements.uniform(True, call.shape_in(i)) for i in range(count)]
 
     def _inputs(self, call):
-        _, *rest = super()._inputs(call)
-        return [np.arange(call.shape_in(0)[-1]), *rest]
+        count = len(call.node.inputs)
+        return [np.arange(call.shape_in(i)[-1]) for i in range(count)]
 
     def _columns(self, call):
         return np.arange(call.shape_out()[-1])

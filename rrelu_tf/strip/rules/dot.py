@@ -40,9 +40,11 @@ class Dot(Rule):
             return present
         x, y = self._factors(call, present)
         alive = call.alive[0] if self._free(call) else call.alive[0].any()
-        alive = np.broadcast_to(alive, x.shape[:-1] + y.shape[:-1])
-        split = x.ndim - 1
-        rest = y.ndim - 1
+        split, rest = x.ndim - 1, y.ndim - 1
+        free = np.broadcast_shapes(alive.shape, x.shape[:-1] + y.shape[:-1])
+        alive = np.broadcast_to(alive, free)
+        x = np.broadcast_to(x, (*free[:split], x.shape[-1]))
+        y = np.broadcast_to(y, (*free[split:], y.shape[-1]))
         for_x = np.tensordot(
             alive.astype("float32"),
             y,

@@ -181,7 +181,8 @@ def _part(layout, shape):
 
 def _slice(array, layout):
     """The part of a constant operand that belongs to a layout."""
-    return elements.take(array, (None, *layout)[-array.ndim :])
+    layout = (None, *layout)
+    return elements.take(array, layout[len(layout) - array.ndim :])
 
 
 _PAIR = (keras.KerasTensor((None, 1)), keras.KerasTensor((None, 1)))

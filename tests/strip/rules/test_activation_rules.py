@@ -5,6 +5,7 @@ import pytest
 from keras import layers, ops
 from planned import IMAGE, around, conv, rrelu
 
+import rrelu_tf
 from rrelu_tf.layers import RGELU, RReLU, RSiLU
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -14,45 +15,46 @@ ELEMENTWISE = (
     *("hard_silu", "hard_tanh", "leaky_relu", "linear", "log_sigmoid"),
     *("mish", "relu", "relu6", "selu", "sigmoid", "silu", "soft_shrink"),
     *("softplus", "softsign", "sparse_plus", "squareplus", "tanh"),
-    *("tanh_shrink", "threshold"),
+    "tanh_shrink",
 )
 
 
-@pytest.mark.parametrize("inside", [True, False])
-@pytest.mark.parametrize("name", ELEMENTWISE)
-def test_f_of_a_dead_channel_is_a_number_that_goes(name, inside, finish, check):
-    options = {"threshold": 0.1, "default_value": 0.3}
-    function = getattr(keras.activations, name)
-    if name == "threshold":
-        pytest.skip("Keras's activation of this name needs two numbers")
-    del options
-    if inside:
-        i, x = around(layers.Dense(4, activation=function, name="x"), (3,))
-        model = finish(i, x)
-        kernel = model.get_layer("x").kernel
+def test_f_of_a_dead_channel_is_a_number_that_goes(finish, check):
+    i = keras.Input((3,))
+    x = rrelu([1, 0, 2, 0])(layers.Dense(4, name="a")(i))
+    outputs = [
+        layers.Dense(2)(layers.Activation(name, name=name)(x))
+        for name in ELEMENTWISE
+    ]
+    check(
+        finish(i, outputs), {"a": 2, "act": 2, **dict.fromkeys(ELEMENTWISE, 2)}
+    )
+
+
+def test_f_of_a_bias_is_a_number_that_goes(finish, check):
+    i = keras.Input((3,))
+    outputs = [
+        layers.Dense(2)(layers.Dense(4, activation=name, name=name)(i))
+        for name in ELEMENTWISE
+    ]
+    model = finish(i, outputs)
+    for name in ELEMENTWISE:
+        kernel = model.get_layer(name).kernel
         kernel.assign(kernel.numpy() * [1, 0, 1, 0])
-    else:
-        layer = layers.Activation(function, name="x")
-        model = finish(*around(layer, (3,)))
-    check(model, {"a": 2, "x": 2})
+    check(model, dict.fromkeys(ELEMENTWISE, 2))
 
 
 @pytest.mark.parametrize("inside", [True, False])
-@pytest.mark.parametrize("name", ["softmax", "log_softmax", "sparsemax", "glu"])
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "sparsemax"])
 def test_functions_that_mix_channels_are_a_barrier(name, inside, finish, check):
     if inside:
         layer = layers.Dense(4, activation=name, name="x")
     else:
         layer = layers.Activation(name, name="x")
-    width = 2 if name == "glu" else 4
-    if name == "glu":
-        slopes = [1, 0]
-    else:
-        slopes = [1, 1, 0, 0]
     i = keras.Input((3,))
     x = layer(rrelu([1, 0, 2, 0], "p")(layers.Dense(4, name="a")(i)))
-    x = layers.Dense(2)(rrelu(slopes, "q")(x))
-    check(finish(i, x), {"a": 2, "p": 2, "x": width, "q": width // 2})
+    x = layers.Dense(2)(rrelu([1, 1, 0, 0], "q")(x))
+    check(finish(i, x), {"a": 2, "p": 2, "x": 4, "q": 2})
 
 
 @pytest.mark.parametrize(
@@ -96,37 +98,41 @@ def test_softmax_is_a_barrier_that_frees_what_it_reads(finish, check):
     check(finish(i, conv(x, 2, "b")), {"a": 2, "p": 2, "x": 4, "q": 2})
 
 
-@pytest.mark.parametrize(
-    "operation",
-    [
-        *(ops.abs, ops.celu, ops.cos, ops.elu, ops.erf, ops.exp, ops.expm1),
-        *(ops.gelu, ops.hard_sigmoid, ops.hard_silu, ops.hard_tanh),
-        *(ops.leaky_relu, ops.log_sigmoid, ops.negative, ops.relu, ops.relu6),
-        *(ops.selu, ops.sigmoid, ops.sign, ops.silu, ops.sin, ops.softplus),
-        *(ops.softsign, ops.square, ops.tanh),
-        lambda x: ops.clip(x, -0.5, 0.5),
-        lambda x: ops.clip(x, 0.25, 0.5),
-        lambda x: ops.sqrt(ops.abs(x)),
-        lambda x: ops.log1p(ops.square(x)),
-    ],
+OPERATIONS = (
+    *(ops.abs, ops.celu, ops.cos, ops.elu, ops.erf, ops.exp, ops.expm1),
+    *(ops.gelu, ops.hard_sigmoid, ops.hard_silu, ops.hard_tanh),
+    *(ops.leaky_relu, ops.log_sigmoid, ops.negative, ops.relu, ops.relu6),
+    *(ops.selu, ops.sigmoid, ops.sign, ops.silu, ops.sin, ops.softplus),
+    *(ops.softsign, ops.square, ops.tanh),
+    lambda x: ops.clip(x, -0.5, 0.5),
+    lambda x: ops.clip(x, 0.25, 0.5),
+    lambda x: ops.sqrt(ops.abs(x)),
+    lambda x: ops.log1p(ops.square(x)),
 )
-def test_operations_on_one_tensor_let_dead_channels_through(
-    operation, finish, check
-):
-    check(finish(*around(operation, (3,))), {"a": 2, "act": 2})
+
+
+def test_operations_on_one_tensor_let_dead_channels_through(finish, check):
+    i = keras.Input((3,))
+    x = rrelu([1, 0, 2, 0])(layers.Dense(4, name="a")(i))
+    slopes = [0, 1, 1, 1]
+    outputs = [
+        layers.Dense(2)(rrelu(slopes, f"r{n}")(operation(x)))
+        for n, operation in enumerate(OPERATIONS)
+    ]
+    widths = {f"r{n}": 1 for n in range(len(OPERATIONS))}
+    check(finish(i, outputs), {"a": 1, "act": 1, **widths})
 
 
 @pytest.mark.parametrize("operation", [ops.log, ops.reciprocal, ops.rsqrt])
 def test_an_infinite_channel_is_computed(operation, finish):
-    import rrelu_tf
-
     i, x = around(operation, (3,))
     small = rrelu_tf.strip(finish(i, x))
     assert small.get_layer("b").kernel.shape == (4, 2)
 
 
 @pytest.mark.parametrize(
-    "operation", [ops.softmax, ops.log_softmax, lambda x: ops.sum(x, -1)[:, None]]
+    "operation",
+    [ops.softmax, ops.log_softmax, lambda x: ops.sum(x, -1)[:, None]],
 )
 def test_operations_that_mix_channels_are_a_barrier(operation, finish, check):
     check(finish(*around(operation, (3,))), {"a": 2, "act": 2, "b": 2})

@@ -1,0 +1,137 @@
+"""strip beside Torch-Pruning 1.6.1, on the architectures both know.
+
+    python benchmarks/against_torch_pruning.py [--torch_python=PYTHON]
+
+Torch-Pruning runs in its own environment (`torch_pruning_side.py`): that of
+`--torch_python`, else one that is made in `.venv/torch_pruning` by pip, once.
+Both get random weights and statistics, never trained ones, and take away half
+of the channels of every layer that they can. Each architecture, and each tool,
+has a process of its own. Columns, ours and theirs:
+
+- difference: stripped against masked, the largest over the largest output, in
+  float64. Theirs is masked by zeroing the channels that it removed.
+- reachable: share of the output channels of convolutions (depthwise ones too)
+  and linear layers, the output layer apart, that can be removed.
+- coupled: share of them that go only together with channels of another layer
+  (those of a depthwise one do not count as others).
+- gathers: how many the stripped model has, the price of coupling nothing.
+- cpu_s: user + system, median of three. Ours takes a model that is masked;
+  theirs includes tracing, and the scores.
+- peak_rise_mib: over what was resident before. Ours is a new model beside the
+  source; theirs changes the model in place.
+
+Writes `benchmarks/results/against_torch_pruning.csv`.
+"""
+
+import json
+import pathlib
+import statistics
+import subprocess
+import venv
+
+import applications
+import memory
+from absl import app, flags
+
+import rrelu_tf
+
+_HERE = pathlib.Path(__file__).resolve().parent
+_ROUNDS = 3
+_PAIRS = {  # keras.applications -> torchvision, input size
+    "ResNet50": ("resnet50", 224),
+    "DenseNet121": ("densenet121", 224),
+    "MobileNetV2": ("mobilenet_v2", 224),
+    "MobileNetV3Small": ("mobilenet_v3_small", 224),
+    "EfficientNetB0": ("efficientnet_b0", 224),
+    "VGG16": ("vgg16", 224),
+    "InceptionV3": ("inception_v3", 299),
+    "ConvNeXtTiny": ("convnext_tiny", 224),
+}
+
+
+def measure(name):
+    """Our side of one architecture, as a dict."""
+    model = applications.create(name)
+    keep = applications.halves(model)
+    masked = rrelu_tf.mask(model, keep)
+    costs = [
+        memory.cost(lambda: rrelu_tf.strip(masked)) for _ in range(_ROUNDS)
+    ]
+    small = costs[0][0]
+    gathers = [x for x in small.layers if type(x).__name__ == "ChannelGather"]
+    stays = applications.left(keep, small)
+    # The other half, to know of every channel.
+    others = {key: ~those for key, those in keep.items()}
+    small_others = rrelu_tf.strip(rrelu_tf.mask(model, others))
+    stays_others = applications.left(others, small_others)
+    total = sum(those.size for those in keep.values())
+    left = sum(x.size for s in (stays, stays_others) for x in s.values())
+    return {
+        "difference": rrelu_tf.verify(masked, small, samples=1).relative,
+        "reachable": 1 - left / total,
+        "coupled": 0.0,
+        "gathers": len(gathers),
+        "seconds": statistics.median(seconds for _, seconds, _ in costs),
+        "peak_rise_mib": costs[0][2],
+    }
+
+
+def torch_python():
+    """The Python that has Torch-Pruning."""
+    if flags.FLAGS.torch_python:
+        return flags.FLAGS.torch_python
+    folder = _HERE.parent / ".venv" / "torch_pruning"
+    python = folder / "bin" / "python"
+    if not python.exists():
+        venv.create(folder, with_pip=True)
+        wanted = ("torch", "torchvision", "torch-pruning==1.6.1")
+        install = [python, "-m", "pip", "install", "--quiet", *wanted]
+        subprocess.run(install, check=True)
+    return str(python)
+
+
+def row(name, tool, made):
+    """A tool's row of the table."""
+    if "error" in made:
+        return {"model": name, "tool": tool, "handled": made["error"]}
+    return {
+        "model": name,
+        "tool": tool,
+        "handled": "yes",
+        "difference": f"{made['difference']:.1e}",
+        "reachable": f"{made['reachable']:.3f}",
+        "coupled": f"{made['coupled']:.3f}",
+        "gathers": made.get("gathers", 0),
+        "cpu_s": f"{made['seconds']:.2f}",
+        "peak_rise_mib": f"{made['peak_rise_mib']:.0f}",
+    }
+
+
+def main(_):
+    """Measures, prints and writes the table."""
+    if flags.FLAGS.model:
+        print(json.dumps(measure(flags.FLAGS.model)))
+        return
+    theirs, python = str(_HERE / "torch_pruning_side.py"), torch_python()
+    rows = []
+    for name in flags.FLAGS.only or _PAIRS:
+        run = applications.in_own_process
+        other, size = _PAIRS[name]
+        made = run(theirs, other, str(size), python=python)
+        rows.append(row(name, "Torch-Pruning 1.6.1", made))
+        made = run(__file__, f"--model={name}")
+        rows.append(row(name, "rrelu_tf", made))
+        print(*rows[-2:], sep="\n", flush=True)
+    if not flags.FLAGS.only:
+        path = applications.RESULTS / "against_torch_pruning.csv"
+        applications.write(path, rows)
+    applications.show(rows, "Half of the channels, random weights")
+
+
+if __name__ == "__main__":
+    flags.DEFINE_string("torch_python", None, "A Python with Torch-Pruning.")
+    flags.DEFINE_string("model", None, "Measures our side of this one, here.")
+    flags.DEFINE_list(
+        "only", None, "These alone; all, and a CSV, if not given."
+    )
+    app.run(main)

@@ -1,0 +1,205 @@
+"""What `strip` would do to a model, and why."""
+
+import dataclasses
+
+import numpy as np
+from rich.table import Table
+
+from rrelu_tf.analysis import text
+from rrelu_tf.analysis.levels import levels
+from rrelu_tf.layers import ChannelGather
+from rrelu_tf.strip import coupling, strip
+from rrelu_tf.strip.graph import trace, walk
+from rrelu_tf.strip.rules.table import OPAQUE
+
+
+def explain(model):
+    """Tells what `rrelu_tf.strip` would keep of a model, and why.
+
+    Args:
+        model: a functional or built Sequential `keras.Model`, masked or not.
+
+    Returns:
+        Text of three parts: groups of layers whose channels meet, in an Add
+        for instance, with the channels of the group and those that one of its
+        layers keeps; each layer with kernels, or that no rule knows, with its
+        channels, those it keeps, and what is dead or why nothing went; and the
+        sums. Layers inside nested models are `outer/inner`.
+
+    Raises:
+        UserError: as `rrelu_tf.strip` does.
+    """
+    stripped = strip(model)
+    after = {}
+    for graph, node, key in walk(trace(stripped)):
+        after.setdefault(key, graph.channels(node))
+    found = _layers(levels(model), after)
+    return "\n".join(
+        [
+            _groups(model, found),
+            _table(found),
+            _sums(model, stripped),
+        ]
+    )
+
+
+@dataclasses.dataclass
+class _Layer:
+    """One layer: class, channels before and after, and the reason.
+
+    `alive` is bool (channels,), of all calls together.
+    """
+
+    kind: str
+    alive: np.ndarray
+    kept: int
+    why: str
+
+    @property
+    def channels(self):
+        return len(self.alive)
+
+
+def _layers(top, after):
+    """key -> `_Layer` of each that is listed, in the graph's order."""
+    found = {}
+    for level, node in top.walk():
+        key = level.key(node)
+        opaque = level.rule(node) is OPAQUE
+        listed = opaque or _has_kernels(node.layer)
+        if not listed or level.inner(node):
+            continue
+        alive = level.alive(node)
+        if key in found:  # the calls of one layer
+            if len(found[key].alive) == len(alive):
+                found[key].alive |= alive
+            continue
+        kept = after.get(key, 0)
+        lost = _lost(level, node)
+        if kept == 0:
+            why = f"gone whole: {lost or 'no output depends on it'}"
+        elif kept < len(alive):
+            why = lost
+        else:
+            why = _reason(level, node, opaque, lost)
+        kind = type(node.layer).__name__
+        found[key] = _Layer(kind, alive.copy(), kept, why)
+    return found
+
+
+def _has_kernels(layer):
+    return any(len(w.shape) > 1 for w in getattr(layer, "weights", []))
+
+
+def _lost(level, node):
+    """Which of a layer's channels are not needed, or known without it."""
+    constant = level.channels(node, level.live.constant[node.outputs[0]])
+    alive = level.alive(node)
+    zero = ~alive & (constant == 0)
+    filled = ~alive & (np.abs(constant) > 0)
+    counts = (
+        (zero, "always 0"),
+        (filled, "constant, filled in for their readers"),
+        (~alive & np.isnan(constant), "read by nothing"),
+    )
+    return ", ".join(
+        f"{which.sum()} {what}" for which, what in counts if which.any()
+    )
+
+
+def _reason(level, node, opaque, lost):
+    """Why a layer keeps every channel."""
+    if opaque:
+        kind = type(node.layer).__name__
+        return (
+            f"opaque: no rule knows `{kind}` as it is called here; "
+            "see rrelu_tf.strip.register"
+        )
+    tensor = node.outputs[0]
+    if any(reader is None for _, reader in level.readers(tensor)):
+        return "it is an output of the model"
+    if lost:
+        return f"{lost}, but it cannot be cut there"
+    return _barrier(level, tensor) or "nothing in it is dead"
+
+
+def _barrier(level, tensor):
+    """The first layer behind a tensor that holds its channels back, or None.
+
+    Layers that take each channel for itself are looked through.
+    """
+    queue, seen = [(level, tensor)], set()
+    for place, made in queue:  # grows
+        if (id(place), made) in seen:
+            continue
+        seen.add((id(place), made))
+        for at, reader in place.readers(made):
+            if reader is None:
+                return "its channels are those of an output of the model"
+            rule = at.rule(reader)
+            if rule.barrier:
+                kind = type(reader.layer).__name__
+                return f"{at.key(reader)} ({kind}): {rule.barrier}"
+            if rule.aligned:
+                queue += [(at, output) for output in reader.outputs]
+    return None
+
+
+def _groups(model, found):
+    """The layers whose channels meet, as a table."""
+    ties = coupling.coupled(model, list(found))
+    groups = []  # [keys, numbers], in the order of the first key
+    for key, numbers in ties.items():
+        keys, numbers = [key], set(numbers.tolist()) - {0}
+        for group in [g for g in groups if g[1] & numbers]:
+            groups.remove(group)
+            keys, numbers = group[0] + keys, numbers | group[1]
+        groups.append([keys, numbers])
+    order = {key: i for i, key in enumerate(found)}
+    groups = [sorted(keys, key=order.get) for keys, _ in groups]
+    groups = sorted(
+        (g for g in groups if len(g) > 1), key=lambda g: order[g[0]]
+    )
+    if not groups:
+        return "No two layers have channels that must go together.\n"
+    table = Table("channels that go together")
+    table.add_column("channels", justify="right")
+    table.add_column("kept by any", justify="right")
+    for keys in groups:
+        every = np.concatenate([ties[key] for key in keys])
+        alive = np.concatenate([ties[key][found[key].alive] for key in keys])
+        counts = [len(set(n.tolist()) - {0}) for n in (every, alive)]
+        table.add_row(", ".join(keys), *map(str, counts))
+    return text.render(table, width=100) + "\n"
+
+
+def _table(found):
+    table = Table("layer", "class")
+    for name in ("channels", "kept"):
+        table.add_column(name, justify="right")
+    table.add_column("why")
+    for key, layer in found.items():
+        counts = f"{layer.channels:,}", f"{layer.kept:,}"
+        table.add_row(key, layer.kind, *counts, layer.why)
+    return text.render(table) + "\n"
+
+
+def _sums(model, stripped):
+    before, after = model.count_params(), stripped.count_params()
+    layers = [
+        {key: node.layer for _, node, key in walk(trace(each))}
+        for each in (model, stripped)
+    ]
+    if after == before and layers[0].keys() == layers[1].keys():
+        return f"strip would remove nothing: {before:,} parameters stay.\n"
+    gathers = [
+        key
+        for key, layer in layers[1].items()
+        if isinstance(layer, ChannelGather) and key not in layers[0]
+    ]
+    share = f" ({100 * after / before:.1f} %)" if before else ""
+    listed = f": {', '.join(gathers)}" if gathers else ""
+    return (
+        f"strip would keep {after:,} of {before:,} parameters{share} and "
+        f"insert {len(gathers)} gathers{listed}.\n"
+    )

@@ -1,0 +1,162 @@
+"""Random functional models over all that strip has rules for, from a seed."""
+
+import keras
+import numpy as np
+from keras import layers, ops
+from random_layers import Menu
+
+import rrelu_tf
+from rrelu_tf.layers import Rotated
+
+_SHAPES = ((3,), (4, 3), (4, 4, 3))
+
+
+class Grower(Menu):
+    """Grows a graph, layer by layer, from one seed."""
+
+    def steps(self, x):
+        """What may follow a tensor of this rank."""
+        shape = x.shape[1:]
+        steps = [self.linear, self.linear, self.rotated, self.rotated]
+        steps += [self.channels_apart, self.join, self.move, self.two_of]
+        steps += [self.norm, self.residual, self.shared, self.odd]
+        if self.depth < 2:
+            steps.append(self.nested)
+        if len(shape) == 3:
+            steps += [self.spatial, self.spatial, self.excite, self.shuffle]
+        if len(shape) == 2:
+            steps += [self.attention, self.steps_of_time]
+        if len(shape) == 1:
+            steps.append(self.spread)
+        return steps
+
+    def grow(self, tensors, count):
+        """Adds steps behind any of the tensors; the list grows."""
+        x = tensors[-1]
+        for _ in range(count):
+            self.tensors = tensors
+            x = self.pick(self.steps(x))(x)
+            if np.prod(x.shape[1:]) > 400:  # keep it tiny
+                x = layers.Dense(2, name=self.name("small"))(self.flat(x))
+            tensors.append(x)
+            if self.chance(0.2):  # go on from an earlier place
+                x = self.pick(tensors)
+        return tensors[-1]
+
+    def nested(self, x):
+        """A model as a layer, called once or twice."""
+        inputs = keras.Input(x.shape[1:], dtype="float64")
+        inner = Grower(self.rng, self.depth + 1, self.count)
+        made = inner.grow([inputs], int(self.rng.integers(1, 4)))
+        outputs = [made]
+        if self.chance(0.3):
+            outputs.append(self.pick(inner.tensors))
+        self.count = inner.count
+        model = keras.Model(inputs, outputs, name=self.name("nested"))
+        calls = [x]
+        if self.chance(0.4):
+            calls.append(self.like(x))
+        found = [tensor for call in calls for tensor in model(call)]
+        self.tensors.extend(found)
+        alike = [t for t in found if t.shape == found[0].shape]
+        if len(alike) > 1 and self.chance(0.7):
+            return layers.Add(name=self.name("add"))(alike)
+        return found[0]
+
+    def model(self):
+        """One to three inputs, one to three outputs."""
+        shapes = [self.pick(_SHAPES) for _ in range(self.rng.integers(1, 4))]
+        inputs = [
+            keras.Input(shape, name=self.name("input"), dtype="float64")
+            for shape in shapes
+        ]
+        tensors = list(inputs)
+        if self.chance(0.25):
+            tokens = keras.Input((4,), dtype="int32", name=self.name("tokens"))
+            table = layers.Embedding(5, 4, name=self.name("table"))
+            inputs.append(tokens)
+            tensors.append(table(tokens))
+        self.grow(tensors, int(self.rng.integers(3, 9)))
+        last = tensors[-1]
+        outputs = [layers.Dense(3, name=self.name("head"))(self.flat(last))]
+        for _ in range(self.rng.integers(0, 3)):
+            outputs.append(self.pick(tensors))
+        return keras.Model(inputs, outputs)
+
+
+def planted(seed):
+    """A random model in float64 with random weights and dead channels."""
+    grower = Grower(np.random.default_rng(seed))
+    model = grower.model()
+    for variable in model.variables:
+        if variable.dtype == "float64":
+            variable.assign(_drawn(variable, grower.rng))
+    for layer in model._flatten_layers():
+        if isinstance(layer, Rotated):
+            rate = grower.pick([0.0, 0.3, 0.6, 1.0])
+            alive = grower.rng.random(layer.slope.shape) >= rate
+            layer.slope.assign(layer.slope.numpy() * alive)
+            continue
+        for variable in layer._trainable_variables:
+            if grower.chance(0.4):
+                alive = _alive(variable.shape, grower)
+                variable.assign(variable.numpy() * alive)
+    return model
+
+
+def _drawn(variable, rng):
+    """Numbers none of which is special; variances are positive."""
+    values = rng.uniform(0.4, 1.1, variable.shape)
+    if "variance" not in variable.name:
+        values *= rng.choice((-1.0, 1.0), variable.shape)
+    if len(variable.shape) > 1:
+        values /= np.sqrt(np.prod(variable.shape[:-1]))
+    return values
+
+
+def _alive(shape, grower):
+    """Zeros for whole indices of one axis, or anywhere."""
+    if not shape or grower.chance(0.3):
+        return grower.rng.random(shape) >= 0.5
+    axis = grower.rng.integers(len(shape))
+    mask = [1] * len(shape)
+    mask[axis] = shape[axis]
+    return grower.rng.random(mask) >= grower.pick([0.3, 0.6, 1.0])
+
+
+def holds(seed):
+    """Checks strip on one graph.
+
+    Returns:
+        How many parameters went.
+
+    Raises:
+        AssertionError: the stripped model differs, is larger, or can be
+            stripped further.
+    """
+    keras.config.set_dtype_policy("float64")
+    model = planted(seed)
+    small = rrelu_tf.strip(model)
+    inputs = [_example(tensor, seed) for tensor in model.inputs]
+    for x, y in zip(
+        *(keras.tree.flatten(m(inputs)) for m in (model, small)), strict=True
+    ):
+        x, y = ops.convert_to_numpy(x), ops.convert_to_numpy(y)
+        assert x.shape == y.shape and x.dtype == y.dtype
+        assert np.isfinite(x).all()
+        apart = np.abs(x - y).max() / (np.abs(x).max() or 1.0)
+        assert apart < 1e-9, f"seed {seed} differs by {apart:g}"
+    before, after = model.count_params(), small.count_params()
+    assert after <= before
+    again = rrelu_tf.strip(small)
+    assert again.count_params() == after
+    assert [x.name for x in again.layers] == [x.name for x in small.layers]
+    return before - after
+
+
+def _example(tensor, seed):
+    rng = np.random.default_rng(seed)
+    shape = (2, *tensor.shape[1:])
+    if tensor.dtype == "int32":
+        return rng.integers(5, size=shape)
+    return rng.normal(0, 1.5, shape)
