@@ -20,7 +20,8 @@ has a process of its own. Columns, ours and theirs:
 - peak_rise_mib: over what was resident before. Ours is a new model beside the
   source; theirs changes the model in place.
 
-Writes `benchmarks/results/against_torch_pruning.csv`.
+Writes `benchmarks/results/against_torch_pruning.csv` (`--only` replaces the
+rows it names).
 """
 
 import json
@@ -36,6 +37,7 @@ from absl import app, flags
 import rrelu_tf
 
 _HERE = pathlib.Path(__file__).resolve().parent
+_FILE = "against_torch_pruning.csv"
 _ROUNDS = 3
 _PAIRS = {  # keras.applications -> torchvision, input size
     "ResNet50": ("resnet50", 224),
@@ -69,7 +71,7 @@ def measure(name):
     return {
         "difference": rrelu_tf.verify(masked, small, samples=1).relative,
         "reachable": 1 - left / total,
-        "coupled": 0.0,
+        "coupled": left / total,  # masked alone, and could not go alone
         "gathers": len(gathers),
         "seconds": statistics.median(seconds for _, seconds, _ in costs),
         "peak_rise_mib": costs[0][2],
@@ -97,11 +99,11 @@ def row(name, tool, made):
     return {
         "model": name,
         "tool": tool,
-        "handled": "yes",
+        "handled": "yes" if made["difference"] <= 1e-10 else "not equal",
         "difference": f"{made['difference']:.1e}",
         "reachable": f"{made['reachable']:.3f}",
         "coupled": f"{made['coupled']:.3f}",
-        "gathers": made.get("gathers", 0),
+        "gathers": made.get("gathers", ""),
         "cpu_s": f"{made['seconds']:.2f}",
         "peak_rise_mib": f"{made['peak_rise_mib']:.0f}",
     }
@@ -113,25 +115,30 @@ def main(_):
         print(json.dumps(measure(flags.FLAGS.model)))
         return
     theirs, python = str(_HERE / "torch_pruning_side.py"), torch_python()
-    rows = []
+    run, path = applications.in_own_process, applications.RESULTS / _FILE
+    rows = {(old["model"], old["tool"]): old for old in applications.read(path)}
     for name in flags.FLAGS.only or _PAIRS:
-        run = applications.in_own_process
         other, size = _PAIRS[name]
-        made = run(theirs, other, str(size), python=python)
-        rows.append(row(name, "Torch-Pruning 1.6.1", made))
-        made = run(__file__, f"--model={name}")
-        rows.append(row(name, "rrelu_tf", made))
-        print(*rows[-2:], sep="\n", flush=True)
-    if not flags.FLAGS.only:
-        path = applications.RESULTS / "against_torch_pruning.csv"
-        applications.write(path, rows)
-    applications.show(rows, "Half of the channels, random weights")
+        sides = {
+            "rrelu_tf": run(__file__, f"--model={name}"),
+            "Torch-Pruning 1.6.1": run(theirs, other, str(size), python=python),
+        }
+        for tool, made in sides.items():
+            rows[name, tool] = row(name, tool, made)
+            print(rows[name, tool], flush=True)
+        applications.write(path, _ordered(rows))
+    applications.show(_ordered(rows), "Half of the channels, random weights")
+
+
+def _ordered(rows):
+    """The rows measured so far, architecture by architecture."""
+    return [
+        row for name in _PAIRS for key, row in rows.items() if key[0] == name
+    ]
 
 
 if __name__ == "__main__":
     flags.DEFINE_string("torch_python", None, "A Python with Torch-Pruning.")
     flags.DEFINE_string("model", None, "Measures our side of this one, here.")
-    flags.DEFINE_list(
-        "only", None, "These alone; all, and a CSV, if not given."
-    )
+    flags.DEFINE_list("only", None, "These alone; all when not given.")
     app.run(main)

@@ -88,7 +88,8 @@ def _calibrate(model, norms, generator):
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.momentum = 0.0
-    model(images(model, 4), training=True)
+    # Small images leave single pixels behind: more of them make statistics.
+    model(images(model, max(1, 256 // model.input_shape[1])), training=True)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
         mean, variance = norm.moving_mean, norm.moving_variance

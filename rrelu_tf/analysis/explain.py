@@ -5,12 +5,11 @@ import dataclasses
 import numpy as np
 from rich.table import Table
 
-from rrelu_tf.analysis import text
+from rrelu_tf.analysis import reasons, text
 from rrelu_tf.analysis.levels import levels
 from rrelu_tf.layers import ChannelGather
 from rrelu_tf.strip import coupling, strip
 from rrelu_tf.strip.graph import trace, walk
-from rrelu_tf.strip.rules.table import OPAQUE
 
 
 def explain(model):
@@ -65,8 +64,7 @@ def _layers(top, after):
     found = {}
     for level, node in top.walk():
         key = level.key(node)
-        opaque = level.rule(node) is OPAQUE
-        listed = opaque or _has_kernels(node.layer)
+        listed = reasons.opaque(level, node) or _has_kernels(node.layer)
         if not listed or level.inner(node):
             continue
         alive = level.alive(node)
@@ -75,13 +73,13 @@ def _layers(top, after):
                 found[key].alive |= alive
             continue
         kept = after.get(key, 0)
-        lost = _lost(level, node)
+        lost = reasons.lost(level, node)
         if kept == 0:
             why = f"gone whole: {lost or 'no output depends on it'}"
         elif kept < len(alive):
             why = lost
         else:
-            why = _reason(level, node, opaque, lost)
+            why = reasons.whole(level, node)
         kind = type(node.layer).__name__
         found[key] = _Layer(kind, alive.copy(), kept, why)
     return found
@@ -89,60 +87,6 @@ def _layers(top, after):
 
 def _has_kernels(layer):
     return any(len(w.shape) > 1 for w in getattr(layer, "weights", []))
-
-
-def _lost(level, node):
-    """Which of a layer's channels are not needed, or known without it."""
-    constant = level.channels(node, level.live.constant[node.outputs[0]])
-    alive = level.alive(node)
-    zero = ~alive & (constant == 0)
-    filled = ~alive & (np.abs(constant) > 0)
-    counts = (
-        (zero, "always 0"),
-        (filled, "constant, filled in for their readers"),
-        (~alive & np.isnan(constant), "read by nothing"),
-    )
-    return ", ".join(
-        f"{which.sum()} {what}" for which, what in counts if which.any()
-    )
-
-
-def _reason(level, node, opaque, lost):
-    """Why a layer keeps every channel."""
-    if opaque:
-        kind = type(node.layer).__name__
-        return (
-            f"opaque: no rule knows `{kind}` as it is called here; "
-            "see rrelu_tf.strip.register"
-        )
-    tensor = node.outputs[0]
-    if any(reader is None for _, reader in level.readers(tensor)):
-        return "it is an output of the model"
-    if lost:
-        return f"{lost}, but it cannot be cut there"
-    return _barrier(level, tensor) or "nothing in it is dead"
-
-
-def _barrier(level, tensor):
-    """The first layer behind a tensor that holds its channels back, or None.
-
-    Layers that take each channel for itself are looked through.
-    """
-    queue, seen = [(level, tensor)], set()
-    for place, made in queue:  # grows
-        if (id(place), made) in seen:
-            continue
-        seen.add((id(place), made))
-        for at, reader in place.readers(made):
-            if reader is None:
-                return "its channels are those of an output of the model"
-            rule = at.rule(reader)
-            if rule.barrier:
-                kind = type(reader.layer).__name__
-                return f"{at.key(reader)} ({kind}): {rule.barrier}"
-            if rule.aligned:
-                queue += [(at, output) for output in reader.outputs]
-    return None
 
 
 def _groups(model, found):

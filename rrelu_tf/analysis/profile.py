@@ -108,7 +108,7 @@ class Profile:
         table = Table("layer", "class")
         table.add_column("parameters", justify="right")
         table.add_column("MACs", justify="right")
-        table.add_column("")
+        table.add_column("note")
         for key in sides[0] | sides[1]:
             old, new = (side.get(key) for side in sides)
             note = "" if old and new else "gone" if old else "new"

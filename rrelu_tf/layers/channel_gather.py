@@ -14,7 +14,7 @@ _FEW = 256
 
 @keras.saving.register_keras_serializable(package="rrelu_tf")
 class ChannelGather(keras.layers.Layer):
-    """Output channel `i` is input channel `indices[i]`, or `fill` if that is -1.
+    """Output channel `i` is input channel `indices[i]`; `fill` if that is -1.
 
     `rrelu_tf.strip` puts this layer where a reader wants other channels than
     its producer kept; the parameter-free shortcut of the CIFAR ResNets

@@ -122,7 +122,7 @@ def _constants(graph, given):
         for tensor, values in zip(
             node.outputs, rule_of(call).constant(call), strict=True
         ):
-            constant[tensor] = values
+            constant[tensor] = elements.compress(values)
     return constant
 
 

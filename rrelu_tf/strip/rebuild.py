@@ -153,7 +153,8 @@ class _Build:
         else:
             outputs = node.call(twin.layer, tensors, twin.constants)
             _assign(node.layer, twin)
-            self._record(node.key, node.key, node.outputs[0], twin.outputs[0])
+            name = twin.layer.name
+            self._record(name, node.key, node.outputs[0], twin.outputs[0])
             for name, (maker, channels) in twin.kept.items():
                 inner = f"{node.key}/{name}"
                 self.kept[inner] = (f"{node.key}/{maker}", channels)
@@ -227,7 +228,7 @@ class _Build:
         return layer
 
     def _held(self, node, i):
-        """The layout that a node's input has, or for a shared layer will have."""
+        """The layout of a node's input; of a shared layer, what it will be."""
         if not node.shared:
             return self.rebuilt[node.inputs[i]].holds
         tensors = [call.inputs[i] for call in self.graph.calls_of(node)]

@@ -190,17 +190,17 @@ def _common_places(shapes, kept):
     if len(shapes[0]) != len(shapes[1]):
         return None
     sizes = list(zip(*shapes, strict=True))
-    differing = [axis for axis, (x, y) in enumerate(sizes) if x != y]
-    if len(differing) > 1:
+    unequal = [axis for axis, (x, y) in enumerate(sizes) if x != y]
+    if len(unequal) > 1:
         return None
-    for axis in differing or reversed(range(len(sizes))):
+    for axis in unequal or reversed(range(len(sizes))):
         labels = [
             np.arange(size or 0) if held is None else np.array(held)
             for size, held in zip(sizes[axis], kept, strict=True)
         ]
         if tuple(map(len, labels)) == sizes[axis]:
             return axis, _matching(*labels)
-    return None if differing else (None, (None, None))
+    return None if unequal else (None, (None, None))
 
 
 def _matching(a, b):

@@ -4,6 +4,8 @@ import pytest
 from rrelu_tf import models
 from rrelu_tf.analysis.profile import profile
 from rrelu_tf.errors import UserError
+from rrelu_tf.layers import RReLU
+from rrelu_tf.strip import strip
 
 layers = keras.layers
 
@@ -121,3 +123,52 @@ def test_the_table_shows_each_layer_and_the_sums():
 def test_an_unknown_size_is_one_line():
     with pytest.raises(UserError, match=r"Received: conv=\(None, None\)$"):
         one(layers.Conv2D(2, 1, name="conv"), (None, None, 3))
+
+
+def compared(dead):
+    """Cells by layer, and the text, of a residual model and its strip."""
+    i = keras.Input((4, 4, 3))
+    stem = layers.Conv2D(4, 1, name="stem")(i)
+    x = layers.Conv2D(8, 3, padding="same", name="conv")(stem)
+    x = RReLU(name="act")(x)
+    x = layers.Conv2D(4, 1, name="back", use_bias=False)(x)
+    y = RReLU(name="side")(stem)
+    y = layers.Conv2D(4, 1, name="skip")(y)
+    model = keras.Model(i, layers.Add(name="add")([x, y]))
+    model.get_layer("act").slope.assign([0.0] * dead + [1.0] * (8 - dead))
+    model.get_layer("side").slope.assign([1.0, 0, 0, 1])
+    text = profile(model).compare(profile(strip(model)))
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
+    return {first: rest for first, *rest in cells}, text
+
+
+def test_two_profiles_are_compared_layer_by_layer():
+    rows, text = compared(dead=6)
+    assert rows["stem"] == ["Conv2D", "16", "192", ""]
+    assert rows["conv"][1:] == ["296 => 74", "4,608 => 1,152", ""]
+    assert rows["back"][1:] == ["32 => 8", "512 => 128", ""]
+    assert rows["act"][1:] == ["8 => 2", "", ""]
+    assert rows["sum"][1] == "376 => 114 (30.3 %)"
+    assert rows["sum"][2] == "5,568 => 1,600 (28.7 %)"
+    assert "add" not in rows
+    assert text.endswith("\nGathers: side_gather (2 channels).\n")
+
+
+def test_layers_that_are_gone_are_marked():
+    rows, _ = compared(dead=8)
+    assert rows["conv"][1:] == ["296 => 0", "4,608 => 0", "gone"]
+    assert rows["act"][3] == "gone"
+    assert rows["skip"][3] == ""
+    assert rows["add"] == ["Add", "", "", "gone"]
+
+
+def test_calls_of_one_layer_are_compared_together():
+    shared = layers.Conv2D(3, 3, padding="same", name="shared")
+    inputs = keras.Input((4, 4, 3))
+    counted = profile(keras.Model(inputs, shared(shared(inputs))))
+    assert counted.costs() == {"shared": ("Conv2D", 84, 2 * 16 * 81)}
+    text = counted.compare(counted)
+    assert "2,592" in text
+    assert "84 => 84 (100.0 %)" in text
+    assert text.endswith("\nGathers: none.\n")

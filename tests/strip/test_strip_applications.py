@@ -16,8 +16,8 @@ import rrelu_tf
 _CI = (
     "ConvNeXtTiny",
     "DenseNet121",
-    "EfficientNetB0",
     "MobileNet",
+    "MobileNetV2",
     "MobileNetV3Small",
     "ResNet50V2",
     "VGG16",
@@ -78,6 +78,10 @@ def test_stripped_equals_masked_and_every_masked_channel_is_gone(name):
     assert {
         key: list(which) for key, which in stays.items() if which.size
     } == {}
+    kept = rrelu_tf.kept(small)
+    for layer in rrelu_tf.profile(small).layers:
+        if layer.key in keep:
+            assert layer.output_shape[-1] == len(kept[layer.key])
     assert small.count_params() < 0.6 * masked.count_params()
 
 

@@ -113,7 +113,6 @@ class Rule:
 
     def inside(self, call):
         """The `Graph` of a nested model, None for any other layer."""
-        return None
 
     def tied(self, call, ties):
         """Per output, its channels' numbers in `ties`; None for new ones.

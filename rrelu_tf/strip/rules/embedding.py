@@ -11,7 +11,7 @@ from rrelu_tf.strip.rules.table import rule
 
 @rule(keras.layers.Embedding)
 class Embedding(Rule):
-    """`Embedding`: a column of one number is that number, whatever is looked up."""
+    """`Embedding`: a column of one number is that number for any index."""
 
     barrier = None
 

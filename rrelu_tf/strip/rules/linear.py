@@ -64,6 +64,8 @@ class Channels(Rule):
         needed = elements.vector(self.needed(call)[0], axis, shape[axis])
         known = self.known(call)
         have = elements.indices(call.have[0], axis, shape)
+        if not (elements.indices(call.held[0], axis, shape) >= 0).any():
+            have = np.array([], int)  # nothing is there but the shape
         filled = np.flatnonzero(needed & ~np.isnan(known) & (known != 0))
         return np.concatenate([have, np.setdiff1d(filled, have)])
 

@@ -59,16 +59,8 @@ class Merge(Rule):
     def tied(self, call, ties):
         """What meets is the same channel."""
         rank = len(call.shape_out())
-        return [
-            ties.join(
-                [
-                    numbers.reshape(
-                        (1,) * (rank - numbers.ndim) + numbers.shape
-                    )
-                    for i, numbers in enumerate(call.constant)
-                ]
-            )
-        ]
+        met = ties.join(call.constant)
+        return [met.reshape((1,) * (rank - met.ndim) + met.shape)]
 
     def constant(self, call):
         """The function of known operands."""
@@ -95,7 +87,7 @@ class Merge(Rule):
         ]
 
     def twin(self, call):
-        """The same layer over the live elements; gone if one operand is left."""
+        """The same layer over what is live; gone if one operand is left."""
         layout = elements.hull(call.alive[0], call.shape_out())
         inputs = [
             None if have is None else _part(layout, call.shape_in(i))

@@ -34,8 +34,8 @@ def test_dead_channels_go_through_on_the_first_axis(layer, finish, check):
     x = rrelu([1, 0, 2, 0])(conv(i, 4, "a"))
     x = layer()(layers.Permute((3, 1, 2))(x))
     x = layers.Permute((2, 3, 1), name="back")(x)
-    small = check(finish(i, layers.Dense(2)(x)), {"a": 2, "act": 2})
-    assert small.count_params() < 90
+    model = finish(i, layers.Dense(2)(x))
+    check(model, {"a": 2, "act": 2})
 
 
 def test_global_pools_and_flatten_on_the_first_axis(finish, check):

@@ -1,0 +1,188 @@
+"""explain: what strip would do, and the reason for what it would not."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import rrelu_tf
+from rrelu_tf.analysis import explain
+from rrelu_tf.errors import UserError
+from rrelu_tf.layers import ChannelGather, RReLU
+
+
+def rows(text):
+    """First cell -> the others, of every table."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
+    return {first: tuple(rest) for first, *rest in cells}
+
+
+def finish(inputs, outputs, **weights):
+    """A model of random weights, but for those given, by layer."""
+    model = keras.Model(inputs, outputs)
+    generator = np.random.default_rng(0)
+    for variable in model.variables:
+        variable.assign(generator.uniform(0.4, 1, variable.shape))
+    for name, values in weights.items():
+        model.get_layer(name).slope.assign(values)
+    return model
+
+
+class Mine(layers.Layer):
+    def call(self, x):
+        return 2 * x
+
+
+def test_each_layer_is_told_with_its_channels_and_why():
+    i = keras.Input((6, 6, 3))
+    x = layers.Conv2D(8, 3, name="conv")(i)
+    x = layers.BatchNormalization(name="norm")(x)
+    x = RReLU(name="act")(x)
+    x = layers.DepthwiseConv2D(3, name="deep")(x)
+    x = layers.Conv2D(5, 1, name="point")(x)
+    x = layers.Dense(4, name="head")(layers.Flatten()(x))
+    model = finish(i, x, act=[1, 0, 1, 1, 0, 1, 1, 0])
+    found = rows(explain(model))
+    assert found["conv"] == ("Conv2D", "8", "5", "3 read by nothing")
+    assert found["deep"] == (
+        "DepthwiseConv2D",
+        "8",
+        "5",
+        "3 constant, filled in for their readers",
+    )
+    assert found["point"][1:] == ("5", "5", "nothing in it is dead")
+    assert found["head"][1:] == ("4", "4", "it is an output of the model")
+    assert found["conv, deep"] == ("8", "5")
+    assert "norm" not in found  # no kernel
+    order = [key for key in found if key in ("conv", "deep", "point", "head")]
+    assert order == ["conv", "deep", "point", "head"]
+
+
+def test_what_is_told_is_what_strip_does():
+    i = keras.Input((5,))
+    x = RReLU(name="a_act")(layers.Dense(6, name="a")(i))
+    y = RReLU(name="b_act")(layers.Dense(6, name="b")(x))
+    x = layers.Add()([x, y])
+    x = layers.Dense(2, name="head")(RReLU(name="c_act")(x))
+    model = finish(
+        i,
+        x,
+        a_act=[1, 1, 0, 1, 0, 1],
+        b_act=[1, 0, 0, 1, 1, 0],
+        c_act=[1, 1, 1, 0, 0, 1],
+    )
+    text, small = explain(model), rrelu_tf.strip(model)
+    found = rows(text)
+    for name in ("a", "b", "head"):
+        units = small.get_layer(name).units
+        assert found[name][2] == str(units)
+    assert found["a, b"][0] == "6"
+    before, after = model.count_params(), small.count_params()
+    assert f"strip would keep {after:,} of {before:,} parameters" in text
+    gathers = [x.name for x in small.layers if isinstance(x, ChannelGather)]
+    assert f"insert {len(gathers)} gathers: {', '.join(gathers)}.\n" in text
+
+
+def test_constant_channels_are_told_as_filled_in():
+    i = keras.Input((5,))
+    x = layers.Dense(4, activation="sigmoid", name="gate")(i)
+    model = finish(i, layers.Dense(2, name="head")(x))
+    kernel = model.get_layer("gate").kernel
+    kernel.assign(kernel.numpy() * [1, 0, 1, 0])
+    assert rows(explain(model))["gate"][1:] == (
+        "4",
+        "2",
+        "2 constant, filled in for their readers",
+    )
+
+
+def test_a_barrier_is_named_with_its_reason_through_what_lies_between():
+    i = keras.Input((4, 6))
+    x = layers.Activation("tanh")(layers.Dense(5, name="a")(i))
+    x = layers.LayerNormalization(name="ln")(x)
+    x = RReLU(name="act")(x)
+    x = layers.Dense(6, name="b")(x)
+    x = layers.Softmax(name="soft")(x)
+    model = finish(i, layers.Dense(2, name="head")(x), act=[1, 0, 1, 1, 1])
+    found = rows(explain(model))
+    reason = "its statistics are taken over the channels"
+    assert found["a"][1:] == ("5", "5", f"ln (LayerNormalization): {reason}")
+    assert found["b"][1:3] == ("6", "6")
+    assert found["b"][3].startswith("soft (Softmax): softmax shares")
+
+
+def test_opaque_layers_are_listed_and_named_where_they_hold_back():
+    i = keras.Input((6,))
+    x = Mine(name="mine")(layers.Dense(5, name="a")(i))
+    model = finish(i, layers.Dense(2, name="head")(RReLU(name="r")(x)))
+    found = rows(explain(model))
+    assert found["mine"][:3] == ("Mine", "5", "5")
+    assert "no rule knows `Mine`" in found["mine"][3]
+    assert "rrelu_tf.strip.register" in found["mine"][3]
+    assert found["a"][3] == "mine (Mine): no rule knows this layer"
+
+
+def test_layers_that_go_whole_are_told():
+    i = keras.Input((6,))
+    x = layers.Dense(5, name="a")(i)
+    y = RReLU(name="act")(layers.Dense(5, name="branch")(x))
+    x = layers.Dense(2, name="head")(layers.Add()([x, y]))
+    found = rows(explain(finish(i, x, act=[0] * 5)))
+    assert found["branch"][1:3] == ("5", "0")
+    assert found["branch"][3].startswith("gone whole")
+
+
+def nested():
+    inner = keras.Sequential(
+        [
+            keras.Input((4,)),
+            layers.Dense(6, name="up"),
+            RReLU(name="act"),
+            layers.Dense(4, name="down"),
+        ],
+        name="inner",
+    )
+    i = keras.Input((4,))
+    x = layers.LayerNormalization(name="ln")(inner(i))
+    model = finish(i, layers.Dense(3, name="head")(x))
+    inner.get_layer("act").slope.assign([1, 0, 1, 1, 0, 1])
+    return model
+
+
+def test_nested_models_are_walked_through():
+    found = rows(explain(nested()))
+    assert found["inner/up"] == ("Dense", "6", "4", "2 read by nothing")
+    assert found["inner/down"][3].startswith("ln (LayerNormalization)")
+    assert "inner" not in found
+
+
+def test_a_sequential_model_is_explained():
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3, name="out")])
+    text = explain(model)
+    assert rows(text)["out"][3] == "it is an output of the model"
+    assert "No two layers have channels that must go together." in text
+    assert "strip would remove nothing: 15 parameters stay." in text
+
+
+def test_channels_on_the_first_axis_are_counted():
+    i = keras.Input((3, 5, 7))
+    options = {"data_format": "channels_first"}
+    x = layers.Conv2D(6, 3, name="a", **options)(i)
+    x = layers.ReLU()(x)
+    x = layers.Conv2D(2, 1, name="b", **options)(x)
+    model = rrelu_tf.mask(finish(i, x), {"a": np.arange(6) % 3 > 0})
+    assert rows(explain(model))["a"][1:] == ("6", "4", "2 always 0")
+
+
+def test_the_text_is_the_same_every_time():
+    assert explain(nested()) == explain(nested())
+
+
+def test_a_model_without_a_graph_is_one_line():
+    class Subclassed(keras.Model):
+        def call(self, x):
+            return x
+
+    with pytest.raises(UserError, match="Received: model=Subclassed$"):
+        explain(Subclassed())
