@@ -1,19 +1,16 @@
 """The narrower model: the graph again, with only the live channels."""
 
-import dataclasses
 import operator
-from typing import Any
 
 import keras
 import numpy as np
 
 from rrelu_tf.errors import UserError
-from rrelu_tf.layers import ChannelGather
 from rrelu_tf.strip import elements
+from rrelu_tf.strip.alignment import Alignment
 from rrelu_tf.strip.graph import (
     copy_weights,
     fresh_input,
-    maker_name,
     trace,
 )
 from rrelu_tf.strip.liveness import analyse, merged
@@ -58,7 +55,7 @@ def strip(model, *, align="gather"):
     before = getattr(graph.model, "kept", None) or {}
     stripped.kept = {
         name: _composed(before.get(maker), channels)
-        for name, (maker, channels) in build.kept.items()
+        for name, (maker, channels) in build.made.kept.items()
     }
     return stripped
 
@@ -88,21 +85,8 @@ def rebuild(graph, live, inputs):
     build.add_inputs(inputs)
     build.add_nodes()
     model = build.finish(graph.model, whole=False)
-    outputs = [build.rebuilt[tensor].holds for tensor in graph.outputs]
-    return model, outputs, build.kept
-
-
-@dataclasses.dataclass(frozen=True)
-class _Rebuilt:
-    """A tensor of the new model and the layout of what it holds.
-
-    `maker` is the key of the source's node that makes it.
-    """
-
-    tensor: Any
-    holds: tuple
-    maker: str | None = None
-    gather_name: str | None = None
+    outputs = [build.made.rebuilt[tensor].holds for tensor in graph.outputs]
+    return model, outputs, build.made.kept
 
 
 class _Build:
@@ -111,12 +95,9 @@ class _Build:
     def __init__(self, graph, live):
         self.graph = graph
         self.live = live
-        self.rebuilt = {}
+        self.made = Alignment(graph, live)
         self.inputs = []
-        self.kept = {}
         self._twins = {}
-        self._gathered = {}
-        self._names = {node.key for node in graph.nodes}
 
     def add_inputs(self, layouts):
         """Starts with inputs of these layouts."""
@@ -128,9 +109,8 @@ class _Build:
                 )
             )
             fresh = fresh_input(self.graph, tensor, shape=shape)
-            self.rebuilt[tensor] = _Rebuilt(fresh, layout)
+            self.made.start(tensor, fresh, layout)
             self.inputs.append(fresh)
-            self._names.add(fresh.name)
 
     def add_nodes(self):
         """Builds the twin of every node that is read."""
@@ -141,7 +121,7 @@ class _Build:
     def _add(self, node):
         twin = self._twin(node)
         live = any(self.live.alive[tensor].any() for tensor in node.outputs)
-        align = self._align if live else self._shape
+        align = self.made.align if live else self.made.shape
         tensors = [
             None if want is None else align(tensor, want, node.key)
             for tensor, want in zip(node.inputs, twin.inputs, strict=True)
@@ -149,41 +129,16 @@ class _Build:
         if twin.layer is None:
             passed = next(tensor for tensor in tensors if tensor is not None)
             outputs = [passed] * len(node.outputs)
-            self._names.discard(node.key)
+            self.made.free(node.key)
         else:
             outputs = node.call(twin.layer, tensors, twin.constants)
             _assign(node.layer, twin)
             name = twin.layer.name
-            self._record(name, node.key, node.outputs[0], twin.outputs[0])
+            self.made.record(name, node.key, node.outputs[0], twin.outputs[0])
             for name, (maker, channels) in twin.kept.items():
                 inner = f"{node.key}/{name}"
-                self.kept[inner] = (f"{node.key}/{maker}", channels)
-        for number, tensor, holds in zip(
-            node.outputs, outputs, twin.outputs, strict=True
-        ):
-            self.rebuilt[number] = _Rebuilt(
-                tensor,
-                self._truthful(number, holds),
-                node.key,
-                twin.gather_name,
-            )
-
-    def _truthful(self, tensor, holds):
-        """The layout without the claim to a number that is not computed.
-
-        What is there for the shape only may be anything. A 0 is a 0.
-        """
-        constant = self.live.constant[tensor]
-        if self.live.alive[tensor].any() or not (np.abs(constant) > 0).any():
-            return holds
-        shape = self.graph.shape(tensor)
-        axes = elements.varying(constant) or {len(holds) - 1}
-        return tuple(
-            np.full(len(elements.indices(holds, axis, shape)), -1)
-            if axis in axes and shape[axis] is not None
-            else kept
-            for axis, kept in enumerate(holds)
-        )
+                self.made.kept[inner] = (f"{node.key}/{maker}", channels)
+        self.made.add(node, outputs, twin)
 
     def _twin(self, node):
         """The node's twin; a layer with weights has one for all its calls."""
@@ -200,7 +155,7 @@ class _Build:
             for i, need in enumerate(rule.needed(call))
         ]
         call.have = [
-            None if held is None else self._known(tensor, held)
+            None if held is None else self.made.known(tensor, held)
             for tensor, held in zip(node.inputs, call.held, strict=True)
         ]
         twin = rule.twin(call)
@@ -220,7 +175,7 @@ class _Build:
             if like == config:
                 return other
         if made:
-            name = self._free_name(node.key)
+            name = self.made.free_name(node.key)
             layer = type(layer).from_config(
                 {**layer.get_config(), "name": name}
             )
@@ -230,122 +185,27 @@ class _Build:
     def _held(self, node, i):
         """The layout of a node's input; of a shared layer, what it will be."""
         if not node.shared:
-            return self.rebuilt[node.inputs[i]].holds
+            return self.made.rebuilt[node.inputs[i]].holds
         tensors = [call.inputs[i] for call in self.graph.calls_of(node)]
         alive = np.logical_or.reduce(
             np.broadcast_arrays(*(self.live.alive[t] for t in tensors))
         )
         return elements.hull(alive, self.graph.shape(tensors[0]))
 
-    def _known(self, tensor, held):
-        """The part of a layout that readers know; one index at the least."""
-        shape = self.graph.shape(tensor)
-        layout = []
-        for axis, kept in enumerate(held):
-            if kept is not None:
-                kept = kept[kept >= 0]
-                kept = kept if kept.size else np.array([0])
-                kept = elements.held(kept, shape[axis])
-            layout.append(kept)
-        return tuple(layout)
-
-    def _record(self, name, maker, tensor, layout):
-        """Notes what a layer holds, along the axis that is narrowed."""
-        shape = self.graph.shape(tensor)
-        axes = [axis for axis, kept in enumerate(layout) if kept is not None]
-        if axes:
-            channels = [int(channel) for channel in layout[axes[-1]]]
-        else:
-            channels = range((shape and shape[-1]) or 1)
-        self.kept[name] = (maker, channels)
-
     def finish(self, model, whole):
         """The new model; its outputs as wide as the source's if `whole`."""
         outputs = []
         for tensor in self.graph.outputs:
             shape = self.graph.shape(tensor)
-            have = self.rebuilt[tensor]
+            have = self.made.rebuilt[tensor]
             want = elements.whole(shape) if whole else have.holds
-            outputs.append(self._align(tensor, want, "output"))
+            outputs.append(self.made.align(tensor, want, "output"))
         stripped = self.graph.assemble(
             self.inputs, outputs, Stripped if whole else keras.Model
         )
         if not model.trainable:
             stripped.trainable = False
         return stripped
-
-    def _align(self, tensor, want, reader):
-        """The rebuilt tensor in just the layout wanted."""
-        made, shape = self.rebuilt[tensor].tensor, self.graph.shape(tensor)
-        for axis, wanted, held in self._differing(tensor, want):
-            indices = elements.positions(wanted, held)
-            value = elements.common(
-                self.live.constant[tensor], axis, shape[axis]
-            )
-            missing = (indices < 0) & (wanted >= 0)
-            fill = np.where(missing, np.nan_to_num(value)[wanted], 0.0)
-            made = self._gather(tensor, made, axis, indices, fill, reader)
-            self._record_gather(made, tensor, axis, wanted)
-        return made
-
-    def _shape(self, tensor, want, reader):
-        """The rebuilt tensor in the sizes wanted: nobody reads the numbers."""
-        made = self.rebuilt[tensor].tensor
-        for axis, wanted, held in self._differing(tensor, want):
-            if len(wanted) != len(held):
-                indices = np.arange(len(wanted))
-                indices[indices >= len(held)] = -1
-                fill = np.zeros(len(indices))
-                made = self._gather(tensor, made, axis, indices, fill, reader)
-                self._record_gather(made, tensor, axis, wanted)
-        return made
-
-    def _differing(self, tensor, want):
-        """(axis, indices wanted, indices held) where they are not the same."""
-        holds, shape = self.rebuilt[tensor].holds, self.graph.shape(tensor)
-        for axis in range(len(shape)):
-            if want[axis] is None and holds[axis] is None:
-                continue
-            wanted = elements.indices(want, axis, shape)
-            held = elements.indices(holds, axis, shape)
-            if len(wanted) != len(held) or np.any(
-                (wanted != held) & (wanted >= 0)
-            ):
-                yield axis, wanted, held
-
-    def _gather(self, tensor, made, axis, indices, fill, reader):
-        """Channels picked along an axis, or filled in where the index is -1.
-
-        Readers that want the same share one gather.
-        """
-        have, rank = self.rebuilt[tensor], len(self.graph.shape(tensor))
-        at = (id(made), axis, tuple(indices.tolist()), tuple(fill.tolist()))
-        if at not in self._gathered:
-            gather = ChannelGather(
-                indices.tolist(),
-                axis=-1 if axis == rank - 1 else axis + 1,
-                fill=fill.tolist(),
-                name=self._free_name(have.gather_name or f"{reader}_gather"),
-                dtype=made.dtype,
-            )
-            self._gathered[at] = gather(made)
-        return self._gathered[at]
-
-    def _record_gather(self, made, tensor, axis, wanted):
-        """Notes what a gather holds, under its own name."""
-        name = maker_name(made)
-        layout = elements.only(axis, wanted, self.graph.shape(tensor))
-        maker = self.rebuilt[tensor].maker or name
-        self._record(name, maker, tensor, layout)
-
-    def _free_name(self, name):
-        number = 1
-        free = name
-        while free in self._names:
-            number += 1
-            free = f"{name}_{number}"
-        self._names.add(free)
-        return free
 
 
 def _assign(source, twin):
