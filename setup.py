@@ -42,7 +42,16 @@ setuptools.setup(
         "tensorflow-datasets>=4.9.10",
         "tensorflow-model-optimization>=0.8",
     ],
-    extras_require={"test": ["openvino", "pytest", "pytest-xdist", "ruff"]},
+    extras_require={
+        "test": [
+            # Random graphs for strip, from seeds that shrink.
+            "hypothesis",
+            "openvino",
+            "pytest",
+            "pytest-xdist",
+            "ruff",
+        ]
+    },
     entry_points={
         "console_scripts": [
             f"rrelu-{command} = rrelu_tf.commands.{command}:main"

@@ -6,7 +6,7 @@ import pathlib
 import shutil
 
 from rrelu_tf import atomic
-from rrelu_tf.analysis import accuracy, latency, plots, report
+from rrelu_tf.analysis import accuracy, explain, latency, plots, report
 from rrelu_tf.analysis.profile import profile
 from rrelu_tf.errors import UserError
 from rrelu_tf.pruning.procedure import Pruned
@@ -22,6 +22,7 @@ def write(folder, source, pruned: Pruned, data, notes):
 
     `model.keras`, the small model; `manifest.json`, which channels it kept and
     what serving needs; `report.json` and `report.md`, before => after;
+    `layers.txt`, the same layer by layer, and why each lost what it lost;
     `plots/*.png`. What an earlier call wrote there is replaced; a kill in the
     instant of the exchange leaves it beside, as `.<name>.old`. The test set is
     read here, once per model, for the report alone.
@@ -47,6 +48,9 @@ def write(folder, source, pruned: Pruned, data, notes):
         table.write(temporary)
         manifest = json.dumps(_manifest(source, pruned, data), indent=1)
         (temporary / "manifest.json").write_text(manifest + "\n")
+        layers = profile(source).compare(profile(pruned.model))
+        text = f"{layers}\n{explain(pruned.masked)}"
+        (temporary / "layers.txt").write_text(text, encoding="utf-8")
         _plot(source, pruned, temporary / "plots")
         set_aside()
     return table

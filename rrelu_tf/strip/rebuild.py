@@ -151,7 +151,7 @@ class _Build:
         call = Call(self.graph, node, constant, alive)
         rule = rule_of(call)
         call.held = [
-            None if need is None else self._held(node, i)
+            None if need is None else self._held(node, i, need, constant[i])
             for i, need in enumerate(rule.needed(call))
         ]
         call.have = [
@@ -182,13 +182,19 @@ class _Build:
         made.append((layer, config))
         return layer
 
-    def _held(self, node, i):
-        """The layout of a node's input; of a shared layer, what it will be."""
+    def _held(self, node, i, need, constant):
+        """The layout of a node's input; of a shared layer, what it will be.
+
+        That has what is another constant for each call, too.
+        """
         if not node.shared:
             return self.made.rebuilt[node.inputs[i]].holds
         tensors = [call.inputs[i] for call in self.graph.calls_of(node)]
         alive = np.logical_or.reduce(
-            np.broadcast_arrays(*(self.live.alive[t] for t in tensors))
+            np.broadcast_arrays(
+                need & np.isnan(constant),
+                *(self.live.alive[t] for t in tensors),
+            )
         )
         return elements.hull(alive, self.graph.shape(tensors[0]))
 

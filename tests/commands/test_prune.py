@@ -48,6 +48,13 @@ def test_the_small_model_is_what_masking_the_run_gives(run, folder):
     assert small.get_layer("fc1").units == 500 - gone
 
 
+def test_the_layers_are_told_before_and_after_and_why(folder):
+    text = (folder / "layers.txt").read_text(encoding="utf-8")
+    assert "=>" in text
+    for layer in ("fc1", "rrelu1", "fc2"):
+        assert layer in text
+
+
 def test_the_manifest_names_the_channels_that_stayed(run, folder):
     manifest = json.loads((folder / "manifest.json").read_text())
     slope = np.abs(Run.open(run).last().get_layer("rrelu1").slope)

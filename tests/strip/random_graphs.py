@@ -155,9 +155,9 @@ def holds(seed):
 
 
 def _names(model):
-    """Layers but for gathers, which may merge and get other names."""
+    """Layers but for gathers, which may merge, in an order of no meaning."""
     kept = [x for x in model.layers if not isinstance(x, ChannelGather)]
-    return [layer.name for layer in kept]
+    return sorted(layer.name for layer in kept)
 
 
 def _example(tensor, seed):

@@ -56,9 +56,10 @@ class Channels(Rule):
     def wanted(self, call):
         """ints: inputs that are there, then known ones to be filled in.
 
-        None at all if the whole input goes into the bias.
+        None at all if the whole input goes into the bias, or nothing but the
+        output's shape is wanted.
         """
-        if self.folded(call).all():
+        if self.folded(call).all() or not call.alive[0].any():
             return np.array([], int)
         axis, shape = channel_axis(call.layer), call.shape_in()
         needed = elements.vector(self.needed(call)[0], axis, shape[axis])

@@ -93,3 +93,16 @@ def test_one_flatten_for_several_widths(finish, check):
     y = rrelu([1, 1, 1, 0], "y")(layers.Dense(4, name="b")(i))
     outputs = [layers.Dense(2)(shared(x)), layers.Dense(2)(shared(y))]
     check(finish(i, outputs), {"a": 2, "b": 3})
+
+
+@pytest.mark.parametrize("make", [dense, convolution])
+def test_a_channel_of_other_constants_for_each_call_is_filled_in(
+    make, finish, check
+):
+    shared = make()
+    i = keras.Input(IMAGE)
+    x = rrelu([1, 0, 1, 0], "x")(layers.Dense(4, name="a")(i))
+    y = layers.Activation("sigmoid", name="y")(x)
+    outputs = [layers.Dense(2)(shared(x)), layers.Dense(2)(shared(y))]
+    small = check(finish(i, outputs), {"a": 2, "x": 2, "y": 2})
+    assert small.get_layer("shared").kernel.shape[-2] == 4
