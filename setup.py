@@ -44,7 +44,7 @@ setuptools.setup(
     ],
     extras_require={
         "test": [
-            # Random graphs for strip, from seeds that shrink.
+            # Seeds of random graphs for strip, the same ones in every run.
             "hypothesis",
             "openvino",
             "pytest",

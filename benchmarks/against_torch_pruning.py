@@ -55,7 +55,7 @@ def measure(name):
     """Our side of one architecture, as a dict."""
     model = applications.create(name)
     keep = applications.halves(model)
-    masked = rrelu_tf.mask(model, keep)
+    masked = applications.masked(model, keep)
     costs = [
         memory.cost(lambda: rrelu_tf.strip(masked)) for _ in range(_ROUNDS)
     ]

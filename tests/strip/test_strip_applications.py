@@ -54,7 +54,7 @@ def _masked(name):
         options["input_shape"] = (75, 75, 3)
         model = applications.create(name, **options)
     keep = applications.halves(model)
-    return rrelu_tf.mask(model, keep), keep
+    return applications.masked(model, keep), keep
 
 
 def test_there_are_forty():
@@ -72,7 +72,7 @@ def test_there_are_forty():
 def test_stripped_equals_masked_and_every_masked_channel_is_gone(name):
     masked, keep = _masked(name)
     small = rrelu_tf.strip(masked)
-    inputs = applications.images(masked, 2)
+    inputs = applications.images(masked, 3)
     assert applications.difference(masked, small, inputs) <= 1e-5
     stays = applications.left(keep, small)
     assert {

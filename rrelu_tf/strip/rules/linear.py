@@ -56,13 +56,12 @@ class Channels(Rule):
     def wanted(self, call):
         """ints: inputs that are there, then known ones to be filled in.
 
-        None at all if the whole input goes into the bias, or nothing but the
-        output's shape is wanted.
+        None at all if none is needed: nothing but a shape is wanted then.
         """
-        if self.folded(call).all() or not call.alive[0].any():
-            return np.array([], int)
         axis, shape = channel_axis(call.layer), call.shape_in()
         needed = elements.vector(self.needed(call)[0], axis, shape[axis])
+        if not needed.any():
+            return np.array([], int)
         known = self.known(call)
         have = elements.indices(call.have[0], axis, shape)
         if not (elements.indices(call.held[0], axis, shape) >= 0).any():

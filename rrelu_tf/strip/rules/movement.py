@@ -99,7 +99,6 @@ class Movement(Rule):
 
     def fitting(self, call, have, sizes):
         """The layer with arguments for another size, or None."""
-        return None
 
     def _tries(self, call, sources):
         least = elements.hull(
@@ -249,7 +248,7 @@ def _axis_maps(source, shape):
     real = source >= 0
     where = np.unravel_index(np.maximum(source, 0), shape)
     expected = np.ones(source.shape, bool)
-    for axis, size in enumerate(source.shape):
+    for axis in range(source.ndim):
         others = tuple(i for i in range(source.ndim) if i != axis)
         index = np.where(real, where[axis], -1).max(axis=others)
         maps.append(index)

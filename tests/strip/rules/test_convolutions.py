@@ -15,8 +15,7 @@ def volume(rank, channels=3):
     return (SIDE,) * rank + (channels,)
 
 
-@pytest.mark.parametrize("strides", [1, 2])
-@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize(("strides", "padding"), [(1, "same"), (2, "valid")])
 @pytest.mark.parametrize("suffix", ["", "Transpose"])
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_channels_go_in_front_of_and_behind_a_convolution(

@@ -92,10 +92,10 @@ def test_an_output_of_a_nested_model_that_nobody_reads(finish, check):
     i = keras.Input((4,))
     unread = layers.Dense(7, name="unread")(i)
     nested = keras.Model(
-        i, {"read": layers.Dense(5, name="read")(i), "not": unread}, name="n"
+        i, {"a": layers.Dense(5, name="read")(i), "b": unread}, name="n"
     )
     i = keras.Input((4,))
-    x = rrelu([1, 0, 0, 1, 0])(nested(i)["read"])
+    x = rrelu([1, 0, 0, 1, 0])(nested(i)["a"])
     small = check(finish(i, layers.Dense(2)(x)), {"act": 2})
     assert inner(small, "n", "read").units == 2
     assert inner(small, "n", "unread").units == 1

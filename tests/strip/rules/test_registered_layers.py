@@ -57,7 +57,9 @@ class Mixed(layers.Layer):
 
 
 @pytest.mark.parametrize("shape", [(3,), (5, 3), (4, 5, 3)])
-@pytest.mark.parametrize("layer", [lambda: Scaled(4, name="x"), lambda: Bent(name="x")])
+@pytest.mark.parametrize(
+    "layer", [lambda: Scaled(4, name="x"), lambda: Bent(name="x")]
+)
 def test_dead_channels_go_through(layer, shape, finish, check):
     check(finish(*around(layer(), shape)), {"a": 2, "act": 2, "x": 2})
 

@@ -45,9 +45,7 @@ def test_dead_channels_go_through_what_keeps_channels_apart(
 
 
 @pytest.mark.parametrize("rank", [1, 2, 3])
-def test_constants_go_through_where_no_frame_is_put_around(
-    rank, finish, check
-):
+def test_constants_go_through_where_no_frame_is_put_around(rank, finish, check):
     i = keras.Input((4,) * rank + (3,))
     x = rrelu([1, 0, 2, 0])(layers.Dense(4, name="a")(i))
     x = layers.Activation("sigmoid", name="half")(x)
