@@ -29,7 +29,7 @@ def create(name):
     torch.manual_seed(0)
     options = {}
     if name == "inception_v3":  # keras.applications has no auxiliary head
-        options = {"aux_logits": False, "init_weights": True}
+        options = {"aux_logits": False, "init_weights": False}
     model = torchvision.models.get_model(name, weights=None, **options)
     for module in model.modules():
         if isinstance(module, (nn.BatchNorm2d, nn.LayerNorm)):
@@ -38,8 +38,10 @@ def create(name):
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.running_mean, -0.5, 0.5)
             nn.init.uniform_(module.running_var, 0.4, 1.1)
-        if isinstance(module, _KERNELS) and module.bias is not None:
-            nn.init.uniform_(module.bias, -0.5, 0.5)
+        if isinstance(module, _KERNELS):
+            nn.init.kaiming_normal_(module.weight)
+            if module.bias is not None:
+                nn.init.uniform_(module.bias, -0.5, 0.5)
     for parameter_name, parameter in model.named_parameters():
         if parameter_name.endswith("layer_scale"):
             nn.init.uniform_(parameter, 0.4, 1.1)

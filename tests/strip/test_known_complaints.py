@@ -158,9 +158,7 @@ def test_8_no_layer_is_emptied_by_a_budget(randomise):
         "small_scores": np.linspace(0.001, 0.01, 20),
         "large_scores": np.linspace(1, 2, 20),
     }
-    keep = rrelu_tf.select(
-        scores, sparsity=0.5, model=model, min_fraction=0.2
-    )
+    keep = rrelu_tf.select(scores, sparsity=0.5, model=model, min_fraction=0.2)
     assert keep["small_scores"].sum() == 4
     assert sum(stays.sum() for stays in keep.values()) == 20
 

@@ -8,6 +8,7 @@ from rrelu_tf.strip.rules import (
     dot,
     einsum,
     embedding,
+    gather,
     linear,
     merge,
     movement,

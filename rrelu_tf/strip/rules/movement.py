@@ -9,18 +9,16 @@ import math
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import layers, ops
 
-from rrelu_tf.layers import ChannelGather
 from rrelu_tf.strip import elements
 from rrelu_tf.strip.graph import clone, operation_class
+from rrelu_tf.strip.rules import index_maps
 from rrelu_tf.strip.rules.base import Rule, Twin
 from rrelu_tf.strip.rules.table import rule
 
 # More elements than this are not numbered: the layer is opaque.
 _MOST = 2**24
-_REFUSED = (ValueError, TypeError, IndexError, tf.errors.OpError)
 
 
 class Movement(Rule):
@@ -123,18 +121,18 @@ class Movement(Rule):
         shape = _known(call.shape_in())
         numbers = np.arange(math.prod(shape)).reshape(shape)
         numbers = elements.take(numbers, have)
-        if any(_padded(source, have) for source in sources):
+        if any(index_maps.padded(source, have) for source in sources):
             return None
-        holds = [_available(source, numbers) for source in sources]
+        holds = [index_maps.available(source, numbers) for source in sources]
         want = [
             elements.take(source, hold)
             for source, hold in zip(sources, holds, strict=True)
         ]
         sizes = [made.shape for made in want]
         for layer in (clone(call.layer), self.fitting(call, have, sizes)):
-            made = layer and _run(call, layer, numbers)
+            made = layer and index_maps.run(call, layer, numbers)
             if made is not None and all(
-                np.array_equal(x, y) and _covered(alive, hold)
+                np.array_equal(x, y) and index_maps.covers(alive, hold)
                 for x, y, alive, hold in zip(
                     made, want, call.alive, holds, strict=True
                 )
@@ -150,10 +148,10 @@ class Movement(Rule):
             return None
         shape, outputs = _known(call.shape_in()), []
         for source, alive in zip(sources, call.alive, strict=True):
-            maps = _axis_maps(source, shape)
+            maps = index_maps.axis_maps(source, shape)
             if maps is None:
                 return None
-            outputs.append(_relabel(maps, have, shape, alive))
+            outputs.append(index_maps.relabel(maps, have, shape, alive))
             if outputs[-1] is None:
                 return None
         return Twin(None, [have], outputs, gather_name=call.node.key)
@@ -162,7 +160,7 @@ class Movement(Rule):
         """Per output, ints: the flat input element that it is; -1 for none."""
         shape = _known(call.shape_in())
         numbers = np.arange(math.prod(shape)).reshape(shape)
-        made = _run(call, clone(call.layer), numbers)
+        made = index_maps.run(call, clone(call.layer), numbers)
         if made is None:
             return None
         shapes = [call.shape_out(i) for i in range(len(call.node.outputs))]
@@ -171,112 +169,6 @@ class Movement(Rule):
             for source, shape in zip(made, shapes, strict=True)
         )
         return made if fits else None
-
-
-def _run(call, layer, numbers):
-    """Per output, the numbers where they went, -1 for constants; or None.
-
-    Two examples, whose numbers differ, tell that nothing moves between them.
-    """
-    shift = 1 + (int(numbers.max()) if numbers.size else 0)
-    given = np.stack([numbers + 1, numbers + 1 + shift])
-    try:
-        made = call.node.call(layer, [ops.convert_to_tensor(given, "int64")])
-        made = [ops.convert_to_numpy(output) for output in made]
-    except _REFUSED:
-        return None
-    found = []
-    for output in made:
-        if output.ndim == 0 or len(output) != 2:
-            return None
-        first, second = output
-        moved = second - first == shift
-        if not np.all(moved | (first == second)):
-            return None
-        if not np.isin(first[moved], numbers + 1).all():
-            return None
-        found.append(np.where(moved, first - 1, -1))
-    return found
-
-
-def _available(source, numbers):
-    """The layout of what the inputs given make, and of constants alone."""
-    there, constant = np.isin(source, numbers), source < 0
-    layout = []
-    for axis, size in enumerate(source.shape):
-        others = tuple(i for i in range(source.ndim) if i != axis)
-        kept = there.any(axis=others) | constant.all(axis=others)
-        layout.append(elements.held(np.flatnonzero(kept), size))
-    return tuple(layout)
-
-
-def _covered(alive, layout):
-    """Whether a layout holds every live element."""
-    left = np.array(alive)
-    for axis, kept in enumerate(layout):
-        if kept is not None and left.shape[axis] > 1:
-            index = [slice(None)] * left.ndim
-            index[axis] = kept
-            outside = np.ones(left.shape[axis], bool)
-            outside[kept] = False
-            if elements.vector(left, axis, left.shape[axis])[outside].any():
-                return False
-    return True
-
-
-def _padded(source, have):
-    """Whether constants are put in along an axis that is narrowed."""
-    constant = source < 0
-    if not constant.any():
-        return False
-    if source.ndim != len(have):
-        return True
-    return any(
-        kept is not None and (constant != constant.take([0], axis=axis)).any()
-        for axis, kept in enumerate(have)
-    )
-
-
-def _axis_maps(source, shape):
-    """Per axis, ints: the input's index for each of the output's, or None.
-
-    None for the whole unless each axis is a selection from the same axis.
-    """
-    if source.ndim != len(shape) or not (source >= 0).any():
-        return None
-    maps = []
-    real = source >= 0
-    where = np.unravel_index(np.maximum(source, 0), shape)
-    expected = np.ones(source.shape, bool)
-    for axis in range(source.ndim):
-        others = tuple(i for i in range(source.ndim) if i != axis)
-        index = np.where(real, where[axis], -1).max(axis=others)
-        maps.append(index)
-        at = elements.along(index, axis, source.ndim)
-        expected &= at >= 0
-        if (real & (where[axis] != at)).any():
-            return None
-    return maps if np.array_equal(real, expected) else None
-
-
-def _relabel(maps, have, shape, alive):
-    """The layout that the input is, seen as the output; None if it is not.
-
-    Not where two live outputs are the same input: it has one label only.
-    """
-    layout = []
-    for axis, index in enumerate(maps):
-        held = elements.indices(have, axis, shape)
-        if np.array_equal(index, np.arange(shape[axis])):
-            layout.append(have[axis])
-            continue
-        live = elements.vector(alive, axis, len(index))
-        index = np.where(live & (index >= 0), index, -2)
-        real = index[index >= 0]
-        if len(np.unique(real)) < len(real):
-            return None
-        layout.append(elements.positions(held, index))
-    return tuple(layout)
 
 
 def _known(shape):
@@ -340,60 +232,3 @@ class Reshape(Movement):
     def fitting(self, call, have, sizes):
         """The same reshape of less."""
         return clone(call.layer, target_shape=tuple(sizes[0]))
-
-
-@rule(ChannelGather)
-class Gather(Movement):
-    """`ChannelGather`: new labels where that is possible.
-
-    So a chain of gathers becomes one.
-    """
-
-    def axes(self, call, given):
-        """Those of the input, and the one along which it picks."""
-        return [given[0] | {self._axis(call) % len(call.shape_out())}]
-
-    def _tries(self, call, sources):
-        yield self._labels(call, call.held[0])
-        yield self._gathered(call)
-
-    def _labels(self, call, have):
-        """No layer: the picked channels under their numbers in the output.
-
-        Not where two live outputs are the same input: it has one label only.
-        """
-        is_output = call.node.outputs[0] in call.graph.outputs
-        axis, shape = self._axis(call), call.shape_in()
-        indices = np.array(call.layer.indices)
-        live = elements.vector(call.alive[0], axis, len(indices))
-        indices = np.where(live & (indices >= 0), indices, -2)
-        real = indices[indices >= 0]
-        if is_output or len(np.unique(real)) < len(real):
-            return None
-        if not call.same_dtypes():
-            return None
-        layout = list(have)
-        held = elements.indices(have, axis, shape)
-        layout[axis] = elements.positions(held, indices)
-        return Twin(None, [have], [tuple(layout)], gather_name=call.node.key)
-
-    def _gathered(self, call):
-        """The layer, its indices as they stand in the input there is."""
-        axis, have = self._axis(call), call.held[0]
-        live = elements.vector(call.alive[0], axis, call.shape_out()[axis])
-        kept = np.flatnonzero(live) if live.any() else np.array([0])
-        taken = np.array(call.layer.indices)[kept]
-        held = elements.indices(have, axis, call.shape_in())
-        fill = np.broadcast_to(call.layer.fill, live.shape)[kept]
-        layer = clone(
-            call.layer,
-            indices=elements.positions(taken, held).tolist(),
-            fill=fill.tolist(),
-        )
-        layout = list(have)
-        layout[axis] = elements.held(kept, len(live))
-        return Twin(layer, [have], [tuple(layout)])
-
-    def _axis(self, call):
-        axis = call.layer.axis
-        return axis - 1 if axis > 0 else axis

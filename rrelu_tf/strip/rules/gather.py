@@ -1,0 +1,67 @@
+"""ChannelGather: picks channels by number."""
+
+import numpy as np
+
+from rrelu_tf.layers import ChannelGather
+from rrelu_tf.strip import elements
+from rrelu_tf.strip.graph import clone
+from rrelu_tf.strip.rules.base import Twin
+from rrelu_tf.strip.rules.movement import Movement
+from rrelu_tf.strip.rules.table import rule
+
+
+@rule(ChannelGather)
+class Gather(Movement):
+    """`ChannelGather`: new labels where that is possible.
+
+    So a chain of gathers becomes one.
+    """
+
+    def axes(self, call, given):
+        """Those of the input, and the one along which it picks."""
+        return [given[0] | {self._axis(call) % len(call.shape_out())}]
+
+    def _tries(self, call, sources):
+        yield self._labels(call, call.held[0])
+        yield self._gathered(call)
+
+    def _labels(self, call, have):
+        """No layer: the picked channels under their numbers in the output.
+
+        Not where two live outputs are the same input: it has one label only.
+        """
+        is_output = call.node.outputs[0] in call.graph.outputs
+        axis, shape = self._axis(call), call.shape_in()
+        indices = np.array(call.layer.indices)
+        live = elements.vector(call.alive[0], axis, len(indices))
+        indices = np.where(live & (indices >= 0), indices, -2)
+        real = indices[indices >= 0]
+        if is_output or len(np.unique(real)) < len(real):
+            return None
+        if not call.same_dtypes():
+            return None
+        layout = list(have)
+        held = elements.indices(have, axis, shape)
+        layout[axis] = elements.positions(held, indices)
+        return Twin(None, [have], [tuple(layout)], gather_name=call.node.key)
+
+    def _gathered(self, call):
+        """The layer, its indices as they stand in the input there is."""
+        axis, have = self._axis(call), call.held[0]
+        live = elements.vector(call.alive[0], axis, call.shape_out()[axis])
+        kept = np.flatnonzero(live) if live.any() else np.array([0])
+        taken = np.array(call.layer.indices)[kept]
+        held = elements.indices(have, axis, call.shape_in())
+        fill = np.broadcast_to(call.layer.fill, live.shape)[kept]
+        layer = clone(
+            call.layer,
+            indices=elements.positions(taken, held).tolist(),
+            fill=fill.tolist(),
+        )
+        layout = list(have)
+        layout[axis] = elements.held(kept, len(live))
+        return Twin(layer, [have], [tuple(layout)])
+
+    def _axis(self, call):
+        axis = call.layer.axis
+        return axis - 1 if axis > 0 else axis
