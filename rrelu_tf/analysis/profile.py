@@ -181,7 +181,7 @@ def _walk(traced, inputs, prefix, seen):
     for node in traced.nodes:
         read = [tensors[number] for number in node.inputs]
         key = prefix + node.key
-        if isinstance(node.layer, keras.Model):
+        if graph.has_graph(node.layer):
             inner = graph.trace(node.layer)
             found, made = _walk(inner, read, f"{key}/", seen)
             profiles += found

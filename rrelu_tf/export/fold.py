@@ -59,8 +59,8 @@ def fold(model):
     """
     graph = trace(model, fold=True)
     inputs = [elements.whole(graph.shape(tensor)) for tensor in graph.inputs]
-    small, _, _ = rebuild(graph, analyse(graph), inputs)
-    return _stock(trace(small))
+    small, _, _ = rebuild(graph, analyse(graph), inputs, whole=True)
+    return _frozen_as(model, _stock(trace(small)))
 
 
 @dataclasses.dataclass
@@ -103,6 +103,12 @@ def _stock(graph):
     return graph.assemble(inputs, outputs)
 
 
+def _frozen_as(source, model):
+    if not source.trainable:
+        model.trainable = False
+    return model
+
+
 def _plan(graph):
     plan, readers = _Plan(), graph.consumers()
     for node in graph.nodes:
@@ -117,7 +123,8 @@ def _plan(graph):
         if _is_linear(graph, node) and alone:
             reader = readers[tensor][0]
             activation = node.layer.activation
-            if activation is keras.activations.linear and _is_norm(reader):
+            plain = activation is keras.activations.linear
+            if plain and _is_norm(reader) and _same_dtype(node, reader):
                 plan.columns[id(node)] = _affine(reader.layer)
                 plan.dropped.add(id(reader))
     return plan
@@ -131,7 +138,7 @@ def _absorbing(graph, tensor, readers):
     for reader in readers[tensor]:
         if _is_linear(graph, reader):
             found.append(id(reader))
-        elif isinstance(reader.layer, _SCALED_ALIKE):
+        elif _is_scaled_alike(reader.layer):
             behind = _absorbing(graph, reader.outputs[0], readers)
             if behind is None:
                 return None
@@ -139,6 +146,11 @@ def _absorbing(graph, tensor, readers):
         else:
             return None
     return found
+
+
+def _is_scaled_alike(layer):
+    first = getattr(layer, "data_format", None) == "channels_first"
+    return isinstance(layer, _SCALED_ALIKE) and not first
 
 
 def _is_linear(graph, node: Node):
@@ -151,6 +163,11 @@ def _is_norm(node):
     layer = node.layer
     rank = len(layer.input.shape) if type(layer) in _NORMS else 0
     return bool(rank) and not node.shared and layer.axis in (-1, rank - 1)
+
+
+def _same_dtype(node, reader):
+    """Whether two layers compute in the same dtype, so that one can do."""
+    return node.layer.compute_dtype == reader.layer.compute_dtype
 
 
 def _affine(norm):
@@ -185,7 +202,7 @@ def _copied(graph, node, plan):
     """(the unbuilt stock layer, its weights by name if they change)."""
     layer = node.layer
     if isinstance(layer, keras.Model) and has_graph(layer):
-        return _stock(trace(layer)), None
+        return _frozen_as(layer, _stock(trace(layer))), None
     if isinstance(layer, BatchNormalization):
         config = layer.get_config()
         config.pop("synchronized", None)

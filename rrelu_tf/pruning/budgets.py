@@ -42,7 +42,8 @@ def meet(name, budget, model, order, *, align):
 
     Raises:
         UserError: a budget that cannot be reached, or that nothing needs to
-            go for.
+            go for; a FLOPs budget for a model with layers, such as attention,
+            that `rrelu_tf.profile` does not count.
     """
     if name == "latency":
         measure = _latency(model, relative=budget < 1)
@@ -71,7 +72,14 @@ class _Measure:
 
 
 def _count(name, source):
-    whole = getattr(profile(source), name)
+    costs = profile(source)
+    if name == "flops" and costs.uncounted:
+        raise UserError(
+            "A FLOPs budget needs a model of which every layer with a kernel "
+            "is counted: give params or latency. "
+            f"Received: layers={', '.join(costs.uncounted)}"
+        )
+    whole = getattr(costs, name)
 
     def text(cost):
         share = f" ({cost / whole:.3g} of the model's)" if whole else ""

@@ -5,7 +5,15 @@ import numpy as np
 
 from rrelu_tf.errors import UserError
 from rrelu_tf.layers import Rotated
-from rrelu_tf.strip.graph import clone, copy_weights, fresh_input, trace, walk
+from rrelu_tf.strip.graph import (
+    clone,
+    copy_weights,
+    deep,
+    fresh_input,
+    has_graph,
+    trace,
+    walk,
+)
 from rrelu_tf.strip.rules import passes_channels
 from rrelu_tf.strip.stripped import Stripped
 
@@ -25,7 +33,11 @@ _DEPTHWISE = (_layers.DepthwiseConv1D, _layers.DepthwiseConv2D)
 
 
 def mask(model, keep):
-    """A copy of the model in which the channels that must go are exactly 0.
+    """A copy of the model in which the channels that must go are constant.
+
+    They are exactly 0 behind the layers that are zeroed, but for a built-in
+    activation that turns 0 into something else, as sigmoid does: then they
+    are that number. `rrelu_tf.strip` removes them either way.
 
     What is zeroed depends on the layer that a key names: of a rotated
     activation the slope; of a batch normalisation gamma, beta and moving
@@ -75,16 +87,21 @@ def copy(model):
     # Keras would give unnamed inputs new names.
     inputs = [fresh_input(graph, tensor) for tensor in graph.inputs]
     structure = graph.model.input
-    twin = keras.models.clone_model(
-        model,
-        input_tensors=keras.tree.pack_sequence_as(structure, inputs),
-        clone_function=clone,
-        recursive=True,
-    )
+    with deep(2 * len(graph.nodes)):
+        twin = keras.models.clone_model(
+            model,
+            input_tensors=keras.tree.pack_sequence_as(structure, inputs),
+            clone_function=clone,
+            recursive=True,
+        )
     copies = {key: node.layer for _, node, key in walk(trace(twin))}
     for _, node, key in walk(graph):
-        if not isinstance(node.layer, keras.Model):
+        if not has_graph(node.layer):
             copy_weights(node.layer, copies[key])
+        elif not node.layer.trainable:
+            copies[key].trainable = False
+    if not model.trainable:
+        twin.trainable = False
     if isinstance(model, Stripped):
         twin.kept = model.kept
     return twin
@@ -115,9 +132,16 @@ def _to_zero(graph, node, key):
         if reader.shared or not passes_channels(graph, reader):
             break
         if isinstance(reader.layer, keras.layers.BatchNormalization):
-            return [node, reader]
+            same = _axis(graph, node) == _axis(graph, reader)
+            return [node, reader] if same else [node]
         tensor = reader.outputs[0]
     return [node]
+
+
+def _axis(graph, node):
+    """The channels' axis of a node, counted from the front."""
+    rank = len(graph.shape(node.outputs[0]))
+    return graph.channel_axis(node) % rank
 
 
 def _zero(layer, gone):

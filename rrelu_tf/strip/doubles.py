@@ -1,9 +1,14 @@
 """Float64 copies of models, where their layers allow it."""
 
-import keras
 import tensorflow as tf
 
-from rrelu_tf.strip.graph import clone, copy_weights, fresh_input, trace
+from rrelu_tf.strip.graph import (
+    clone,
+    copy_weights,
+    fresh_input,
+    has_graph,
+    trace,
+)
 
 
 def double(graph):
@@ -24,9 +29,7 @@ def double(graph):
                 zip(node.outputs, node.call(layer, tensors), strict=True)
             )
             # A nested model's copy has its weights, in an order of its own.
-            if not isinstance(layer, keras.Model) and hasattr(
-                layer, "set_weights"
-            ):
+            if not has_graph(layer):
                 copy_weights(node.layer, layer)
         outputs = [replaced[tensor] for tensor in graph.outputs]
         model = graph.assemble(inputs, outputs)
@@ -43,7 +46,7 @@ def double_type(graph, tensor):
 
 def _layer(graph, node):
     """An unbuilt float64 copy of a layer; ValueError if there is none."""
-    if isinstance(node.layer, keras.Model):
+    if has_graph(node.layer):
         inner = double(trace(node.layer))
         if inner is None:
             raise ValueError(f"{node.key} does not compute in float64.")

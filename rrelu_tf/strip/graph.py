@@ -4,8 +4,10 @@ The only file that touches Keras's private graph attributes.
 """
 
 import collections
+import contextlib
 import dataclasses
 import functools
+import sys
 from typing import Any
 
 import keras
@@ -188,7 +190,29 @@ class Graph:
                 structures, (inputs, outputs), strict=True
             )
         )
-        return model_class(inputs, outputs, name=self.name)
+        with deep(2 * len(self.nodes)):
+            return model_class(inputs, outputs, name=self.name)
+
+    def probe(self, tensors):
+        """A model that gives the values of some tensors.
+
+        Args:
+            tensors: their numbers.
+        """
+        symbolic = [self.tensors[tensor] for tensor in tensors]
+        with deep(2 * len(self.nodes)):
+            return keras.Model(self.model.inputs, symbolic)
+
+
+@contextlib.contextmanager
+def deep(count):
+    """Lets Keras follow so many nodes to the start, a few calls for each."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(limit + 4 * count)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 def trace(model, *, fold=False, couple=False):
@@ -206,13 +230,14 @@ def trace(model, *, fold=False, couple=False):
         UserError: a subclassed or unbuilt model, which has no graph.
     """
     name = model.name
-    if isinstance(model, keras.Sequential) and model.built:
-        model = model._functional
-    if not hasattr(model, "_nodes_by_depth"):
+    if not has_graph(model):
         raise UserError(
-            "Only functional and built Sequential Keras 3 models have a graph. "
+            "Only functional and built Sequential Keras 3 models, without a "
+            "`call` of their own, have a graph. "
             f"Received: model={type(model).__name__}"
         )
+    if isinstance(model, keras.Sequential):
+        model = model._functional
     numbers, tensors = {}, []
 
     def number(tensor):
@@ -329,7 +354,10 @@ def clone(layer, **overrides):
         options["output_shape"] = layer._output_shape
         return keras.layers.Lambda(**{**options, **overrides})
     try:
-        return type(layer).from_config({**layer.get_config(), **overrides})
+        made = type(layer).from_config({**layer.get_config(), **overrides})
+        # A configuration may forget the name, of a subclassed model's say.
+        made.name = overrides.get("name", layer.name)
+        return made
     except (NotImplementedError, TypeError) as error:
         raise UserError(
             "Every layer must be made again by from_config(get_config()). "

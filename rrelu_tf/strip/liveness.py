@@ -54,7 +54,7 @@ def analyse(graph, constant=None, alive=None):
     numbers = _numbers(graph) if graph.couple else None
     forced = [False] * len(graph.tensors)
     while True:
-        wanted = _Wanted(alive, whole, shared, forced)
+        wanted = _Wanted(alive, whole, shared, forced, graph.couple)
         live, grown = _needs(graph, known, axes, wanted)
         if graph.couple:
             grown |= _force(live, numbers, forced)
@@ -71,12 +71,14 @@ class _Wanted:
         whole: numbers of the tensors whose constants are computed, too.
         shared: id of a layer -> per output, what any of its calls computes.
         forced: per tensor, bool array of what is tied to something alive.
+        coupled: whether other numbers than 0 are computed, not filled in.
     """
 
     outputs: list
     whole: set
     shared: dict
     forced: list
+    coupled: bool
 
 
 def _numbers(graph):
@@ -210,7 +212,7 @@ def _settle(live, tensor, wanted):
     needed, constant = live.needed[tensor], live.constant[tensor]
     known = constant == 0
     axes = elements.varying(needed) | elements.varying(constant)
-    if len(axes) <= 1:
+    if len(axes) <= 1 and not wanted.coupled:
         known = ~np.isnan(constant)
     alive = needed if tensor in wanted.whole else needed & ~known
     live.alive[tensor] = alive | wanted.forced[tensor]

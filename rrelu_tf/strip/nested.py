@@ -62,6 +62,8 @@ class Nested(Rule):
         inner = self.inside(call)
         live = self.analyse(call, inner)
         model, outputs, kept = rebuild(inner, live, call.have)
+        if not call.layer.trainable:
+            model.trainable = False
         return Twin(model, call.have, outputs, weights=None, kept=kept)
 
     def analyse(self, call, inner):

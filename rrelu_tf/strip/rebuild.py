@@ -51,7 +51,7 @@ def strip(model, *, align="gather"):
     build = _Build(graph, analyse(graph))
     build.add_inputs([elements.whole(graph.shape(t)) for t in graph.inputs])
     build.add_nodes()
-    stripped = build.finish(model, whole=True)
+    stripped = build.finish(model, whole=True, model_class=Stripped)
     before = getattr(graph.model, "kept", None) or {}
     stripped.kept = {
         name: _composed(before.get(maker), channels)
@@ -69,13 +69,14 @@ def _composed(before, channels):
     return [before[i] if i >= 0 else -1 for i in channels]
 
 
-def rebuild(graph, live, inputs):
+def rebuild(graph, live, inputs, *, whole=False):
     """A nested model, narrower.
 
     Args:
         graph: its `Graph`.
         live: its `Liveness`.
         inputs: per input, the layout that it will be given.
+        whole: whether its outputs are to be as wide as the source's.
 
     Returns:
         The model, its outputs' layouts, and name -> (name of the maker in the
@@ -84,7 +85,7 @@ def rebuild(graph, live, inputs):
     build = _Build(graph, live)
     build.add_inputs(inputs)
     build.add_nodes()
-    model = build.finish(graph.model, whole=False)
+    model = build.finish(graph.model, whole=whole)
     outputs = [build.made.rebuilt[tensor].holds for tensor in graph.outputs]
     return model, outputs, build.made.kept
 
@@ -161,7 +162,7 @@ class _Build:
         twin = rule.twin(call)
         if node.shared:
             self._twins[id(node.layer)] = twin
-        elif twin.layer is not None and not node.shared:
+        elif twin.layer is not None:
             twin.layer = self._once(node, twin.layer)
         return twin
 
@@ -198,7 +199,7 @@ class _Build:
         )
         return elements.hull(alive, self.graph.shape(tensors[0]))
 
-    def finish(self, model, whole):
+    def finish(self, model, whole, model_class=keras.Model):
         """The new model; its outputs as wide as the source's if `whole`."""
         outputs = []
         for tensor in self.graph.outputs:
@@ -206,9 +207,7 @@ class _Build:
             have = self.made.rebuilt[tensor]
             want = elements.whole(shape) if whole else have.holds
             outputs.append(self.made.align(tensor, want, "output"))
-        stripped = self.graph.assemble(
-            self.inputs, outputs, Stripped if whole else keras.Model
-        )
+        stripped = self.graph.assemble(self.inputs, outputs, model_class)
         if not model.trainable:
             stripped.trainable = False
         return stripped

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from rrelu_tf.errors import UserError
+from rrelu_tf.strip.graph import deep
 
 
 @keras.saving.register_keras_serializable(package="rrelu_tf")
@@ -28,7 +29,8 @@ class Stripped(keras.Model):
         """The model that `get_config` describes."""
         config = dict(config)
         kept = config.pop("kept")
-        model = super().from_config(config, custom_objects=custom_objects)
+        with deep(len(config["layers"])):
+            model = super().from_config(config, custom_objects=custom_objects)
         model.kept = kept
         return model
 

@@ -113,7 +113,7 @@ def _visitor(pairs, side, meet, noisy):
 
 
 def distance(a, b):
-    """Largest difference, and that over the largest finite value of `a`.
+    """Largest difference, and the largest over the array's largest value.
 
     NaN or the same infinity in both is no difference; in one it is NaN.
 
@@ -122,19 +122,19 @@ def distance(a, b):
         b: the same, of the same shapes.
 
     Returns:
-        Two floats.
+        Two floats; the second has the largest finite value of each array of
+        `a` for its unit.
     """
-    difference = 0.0
+    difference = relative = 0.0
     for x, y in zip(a, b, strict=True):
         x, y = np.asarray(x, "float64"), np.asarray(y, "float64")
         same = (x == y) | (np.isnan(x) & np.isnan(y))
         apart = np.abs(np.subtract(x, y, where=~same, out=np.zeros_like(x)))
-        difference = np.maximum(difference, np.max(apart, initial=0.0))
-    difference = float(difference)
-    largest = max(
-        float(np.max(np.abs(x), initial=0.0, where=np.isfinite(x))) for x in a
-    )
-    return difference, difference / largest if largest else difference
+        apart = np.max(apart, initial=0.0)
+        unit = np.max(np.abs(x), initial=0.0, where=np.isfinite(x))
+        difference = np.maximum(difference, apart)
+        relative = np.maximum(relative, apart / unit if unit else apart)
+    return float(difference), float(relative)
 
 
 def _places(graph, live=None, prefix="", sound=True):

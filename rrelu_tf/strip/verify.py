@@ -20,7 +20,8 @@ class Equivalence:
 
     Attributes:
         difference: largest absolute difference of any output value.
-        relative: `difference` over the largest absolute output value.
+        relative: the largest of each output's difference over its largest
+            absolute value.
         tolerance: what `relative` had to stay within.
         dtype: "float64" or "float32", what the models computed in.
         samples: number of random inputs.
@@ -95,6 +96,7 @@ def verify(a, b, *, samples=8, tolerance=None):
     if tolerance is None:
         tolerance = _TOLERANCES[dtype]
     kept = [getattr(model, "kept", None) or {} for model in (a, b)]
+    _check_finite(outputs[0])
     difference, relative = distance(*outputs)
     what, tried, layer = "", 0, None
     if not relative <= tolerance:
@@ -141,6 +143,28 @@ def _same_interface(a, b):
                 f"Two models can be compared if their {what} have the same "
                 f"shapes. Received: a={shapes[0]}, b={shapes[1]}"
             )
+    names = [_names(graph.model.output) for graph in (a, b)]
+    if names[0] != names[1]:
+        raise UserError(
+            "Two models can be compared if their outputs have the same names. "
+            f"Received: a={names[0]}, b={names[1]}"
+        )
+
+
+def _names(output):
+    """The keys of a dict of outputs; None for any other structure."""
+    return sorted(output) if isinstance(output, dict) else None
+
+
+def _check_finite(outputs):
+    """Refuses outputs of which nothing can be compared."""
+    for output in outputs:
+        if output.size and not np.isfinite(output).any():
+            raise UserError(
+                "verify compares finite outputs, and an output of `a` is "
+                f"{output.flat[0]} for every input that was drawn. "
+                f"Received: output of shape {output.shape}"
+            )
 
 
 def _run(graphs, samples):
@@ -167,15 +191,17 @@ def _random_inputs(graph, samples):
     for number in graph.inputs:
         tensor = graph.tensors[number]
         # Unknown sizes: small, and enough for several strides of 2.
-        shape = [32 if size is None else size for size in tensor.shape[1:]]
+        batch, *shape = tensor.shape
+        shape = [32 if size is None else size for size in shape]
+        count = batch or samples
         if double_type(graph, number) == "float64":
             signs = generator.choice([-1, 1], size=shape[-1:])
             values = np.stack(
-                [_draw(generator, shape, signs, i) for i in range(samples)]
+                [_draw(generator, shape, signs, i) for i in range(count)]
             )
         else:  # pixels, or indices small enough for any table
             top = 256 if tensor.dtype == "uint8" else 2
-            values = generator.integers(top, size=(samples, *shape))
+            values = generator.integers(top, size=(count, *shape))
         arrays.append(keras.ops.convert_to_tensor(values, tensor.dtype))
     return arrays
 
@@ -199,9 +225,7 @@ def _draw(generator, shape, signs, number):
 
 def _outputs(graph, tensors, inputs):
     """The values of some tensors, as float64 arrays."""
-    symbolic = [graph.tensors[tensor] for tensor in tensors]
-    probe = keras.Model(graph.model.inputs, symbolic)
-    values = probe(inputs, training=False)
+    values = graph.probe(tensors)(inputs, training=False)
     return [
         keras.ops.convert_to_numpy(keras.ops.cast(value, "float64"))
         for value in keras.tree.flatten(values)

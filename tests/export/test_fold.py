@@ -222,3 +222,54 @@ def test_a_folded_model_opens_without_the_package(randomise, tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_outputs_keep_their_width_and_folding_again_changes_nothing(randomise):
+    keras.config.set_dtype_policy("float64")
+    inputs = keras.Input((8,))
+    a, b = (layers.Dense(6, name=name)(inputs) for name in "ab")
+    x = layers.Concatenate()([RReLU(name="r")(a), b])
+    model = randomise(keras.Model(inputs, [x, layers.UnitNormalization()(x)]))
+    masked = rrelu_tf.mask(model, {"a": np.arange(6) > 2})
+    folded = rrelu_tf.fold(masked)
+    again = rrelu_tf.fold(rrelu_tf.strip(folded))
+    assert [x.shape for x in folded.outputs] == [x.shape for x in model.outputs]
+    rrelu_tf.verify(masked, folded)
+    rrelu_tf.verify(masked, again)
+    assert rrelu_tf.explain(folded)
+
+
+def test_a_norm_of_another_dtype_keeps_its_own(randomise):
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, dtype="mixed_float16")(inputs)
+    x = BatchNormalization(dtype="float32", name="bn")(x)
+    folded = rrelu_tf.fold(randomise(keras.Model(inputs, x)))
+    assert folded.output.dtype == "float32"
+
+
+def test_slopes_before_channels_first_layers_stay_beside_them(randomise):
+    keras.config.set_dtype_policy("float64")
+    x = inputs = keras.Input((3, 8, 8))
+    x = RReLU(name="r")(x)
+    x = layers.ZeroPadding2D(1, data_format="channels_first")(x)
+    model = randomise(keras.Model(inputs, layers.Dense(4)(x)), dead=0)
+    assert apart(model, rrelu_tf.fold(model)) < 1e-12
+
+
+@pytest.mark.parametrize("change", [rrelu_tf.strip, rrelu_tf.fold])
+def test_what_is_frozen_stays_frozen(change, randomise):
+    inner = keras.Sequential(
+        [keras.Input((4,)), layers.Dense(4, name="in")], name="inner"
+    )
+    inner.trainable = False
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, layers.Dense(2)(inner(inputs)))
+    masked = rrelu_tf.mask(model, {"inner/in": np.arange(4) > 0})
+    small = change(masked)
+    for found in (masked, small):
+        assert not found.get_layer("inner").trainable
+        assert len(found.trainable_variables) == 2
+    model.trainable = False
+    masked = rrelu_tf.mask(model, {})
+    assert not masked.trainable_variables
+    assert not change(masked).trainable_variables

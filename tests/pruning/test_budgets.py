@@ -269,3 +269,12 @@ def test_what_is_measured_runs(model, scores, clock, monkeypatch):
     monkeypatch.setattr(latency, "compare", compare)
     rrelu_tf.select(scores, model=model, latency=0.9)
     assert min(ratios) > 0
+
+
+def test_a_flops_budget_refuses_what_nobody_counts():
+    i = keras.Input((5, 8))
+    x = layers.MultiHeadAttention(2, 4, name="attention")(i, i)
+    x = layers.Dense(8, name="units")(x)
+    model = keras.Model(i, layers.Dense(2)(x))
+    with pytest.raises(UserError, match="Received: layers=attention"):
+        rrelu_tf.select({"units": np.arange(8)}, model=model, flops=0.5)

@@ -311,3 +311,34 @@ def test_every_kind_of_convolution_is_masked_to_zero(layer, channels):
     before, after = (np.asarray(m(images)) for m in (model, masked))
     assert not after[..., ~keep].any()
     assert np.array_equal(after[..., keep], before[..., keep])
+
+
+def test_a_norm_along_another_axis_is_left_alone():
+    model = build(layers.Dense(4, name="a"), norm("bn", axis=1), shape=(4, 5))
+    masked = rrelu_tf.mask(model, {"a": KEEP})
+    assert {layer for layer, _ in changed(model, masked)} == {"a"}
+
+
+@keras.saving.register_keras_serializable("test_masking")
+class Subclassed(keras.Model):
+    """A nested model without a graph."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.dense = layers.Dense(3)
+
+    def build(self, shape):
+        self.dense.build(shape)
+
+    def call(self, x):
+        return self.dense(x)
+
+
+def test_a_nested_model_without_a_graph_keeps_its_weights():
+    i = keras.Input((5,))
+    x = Subclassed(name="sub")(layers.Dense(4, name="a")(i))
+    model = keras.Model(i, layers.Dense(2)(x))
+    masked = rrelu_tf.mask(model, {"a": np.ones(4, bool)})
+    inputs = np.random.default_rng(0).normal(size=(3, 5))
+    assert np.array_equal(model(inputs), masked(inputs))
+    assert rrelu_tf.profile(model).params == model.count_params()

@@ -123,3 +123,23 @@ def test_a_dead_branch_goes_whole_even_when_coupled(residual, gap):
 def test_another_align_is_an_error(residual):
     with pytest.raises(UserError, match="Received: align=tie$"):
         rrelu_tf.strip(residual, align="tie")
+
+
+def test_constants_of_a_pre_activation_stream_need_no_gather(randomise, gap):
+    x = inputs = keras.Input((6, 6, 3))
+    x = conv(x, 8, "stem")
+    for block in "ab":
+        y = layers.ReLU()(layers.BatchNormalization()(x))
+        y = layers.ReLU()(layers.BatchNormalization()(conv(y, 4, f"{block}1")))
+        x = layers.Add()([conv(y, 8, f"{block}2"), x])
+    x = layers.GlobalAveragePooling2D()(layers.ReLU()(x))
+    model = randomise(keras.Model(inputs, layers.Dense(2)(x)))
+    for seed in range(4):
+        generator = np.random.default_rng(seed)
+        keep = {k: generator.random(8) > 0.5 for k in ("stem", "a2", "b2")}
+        for stays in keep.values():
+            stays[0] = False
+        masked = rrelu_tf.mask(model, keep)
+        small = rrelu_tf.strip(masked, align="couple")
+        assert gap(masked, small) < 1e-12
+        assert not any(isinstance(x, ChannelGather) for x in small.layers)

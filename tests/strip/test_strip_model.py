@@ -252,3 +252,17 @@ def test_a_model_without_a_graph_is_refused(model):
     name = type(model).__name__
     with pytest.raises(UserError, match=f"Received: model={name}$"):
         rrelu_tf.strip(model)
+
+
+def test_a_network_of_a_thousand_layers(randomise, gap):
+    x = inputs = keras.Input((2,))
+    for number in range(330):
+        y = layers.Dense(2, name=f"d{number}")(x)
+        x = layers.Add()([x, RReLU(name=f"r{number}")(y)])
+    model = randomise(keras.Model(inputs, x))
+    for number in range(330):
+        model.get_layer(f"r{number}").slope.assign([0.0, 0.01])
+    small = rrelu_tf.strip(model)
+    assert len(small.layers) > 1200
+    assert gap(model, small) < 1e-5
+    assert gap(model, rrelu_tf.mask(small, {})) < 1e-5

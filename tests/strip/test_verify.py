@@ -232,3 +232,47 @@ def test_nan_in_the_same_places_is_equal_and_elsewhere_is_not():
     finite = keras.Model(inputs, keras.ops.log(keras.ops.abs(inputs)))
     with pytest.raises(NotEquivalent):
         rrelu_tf.verify(doubled, finite)
+
+
+def test_a_small_output_beside_a_large_one_is_compared_by_itself():
+    i = keras.Input((4,))
+    large, small = layers.Dense(3, name="large"), layers.Dense(3, name="small")
+    model = keras.Model(i, [large(i), small(i)])
+    large.kernel.assign(1e6 * large.kernel)
+    other = keras.models.clone_model(model)
+    other.set_weights(model.get_weights())
+    plant(other, "small", "kernel", 0, lambda x: x + 1)
+    with pytest.raises(NotEquivalent):
+        rrelu_tf.verify(model, other, tolerance=1e-5)
+
+
+def test_outputs_that_are_never_finite_are_no_proof():
+    i = keras.Input((4,))
+    model = keras.Model(i, keras.ops.log(-keras.ops.square(layers.Dense(3)(i))))
+    with pytest.raises(UserError, match="verify compares finite outputs"):
+        rrelu_tf.verify(model, model)
+
+
+def test_outputs_of_other_names_are_refused():
+    i = keras.Input((4,))
+    x = layers.Dense(3)(i)
+    a, b = keras.Model(i, {"p": x}), keras.Model(i, {"q": x})
+    with pytest.raises(UserError, match="the same names"):
+        rrelu_tf.verify(a, b)
+
+
+def test_a_fixed_batch_is_drawn_as_it_is():
+    i = keras.Input(batch_shape=(3, 4, 4, 2))
+    model = keras.Model(i, keras.ops.reshape(layers.Dense(2)(i), (3, 16, 2)))
+    assert rrelu_tf.verify(model, rrelu_tf.strip(model)).relative < 1e-12
+
+
+def test_a_model_with_a_call_of_its_own_has_no_graph():
+    class Doubled(keras.Model):
+        def call(self, x, training=None, mask=None):
+            return 2 * super().call(x)
+
+    i = keras.Input((4,))
+    model = Doubled(i, layers.Dense(3)(i))
+    with pytest.raises(UserError, match="Received: model=Doubled"):
+        rrelu_tf.strip(model)

@@ -98,7 +98,8 @@ class Attention(Rule):
     def _names(self, call):
         """Which input each tensor is."""
         given = call.node.arguments
-        named = [k for k in given.kwargs if k in _ROLES]
+        # Keras flattens keyword arguments in the order of their names.
+        named = [k for k in sorted(given.kwargs) if k in _ROLES]
         return [*_ROLES[: len(given.args)], *named][: len(call.node.inputs)]
 
     def _inputs(self, call):

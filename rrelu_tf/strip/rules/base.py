@@ -11,8 +11,15 @@ from rrelu_tf.strip.graph import Graph, Node, clone
 
 
 def value(variable):
-    """A Keras variable as a NumPy array."""
-    return np.asarray(keras.ops.convert_to_numpy(variable))
+    """A Keras variable as a NumPy array, for reading: a view where possible.
+
+    A large kernel is looked at often; each copy would cost its memory.
+    """
+    tensor = keras.ops.convert_to_tensor(variable)
+    try:
+        return np.asarray(memoryview(tensor))
+    except (TypeError, ValueError, BufferError):  # bfloat16, for one
+        return np.asarray(keras.ops.convert_to_numpy(tensor))
 
 
 @dataclasses.dataclass

@@ -204,7 +204,10 @@ class Rescaling(Elementwise):
                 kept = kept.reshape(kept.shape[-np.ndim(given) :])
                 is_list = isinstance(given, (list, tuple))
                 pair[name] = kept.tolist() if is_list else kept
-        return clone(call.layer, **pair)
+        serialize = keras.saving.serialize_keras_object
+        return clone(
+            call.layer, **{name: serialize(x) for name, x in pair.items()}
+        )
 
     def covers(self, call):
         """Lists that are laid along the last axes."""

@@ -156,7 +156,7 @@ class Registered(Rule):
             )
             for x in given
         ]
-        layer.build(*_shapes(call, tensors))
+        call.node.call(layer, tensors)  # builds it
         for name, variable in self._weights(layer).items():
             variable.assign(weights[name])
         (made,) = call.node.call(layer, tensors)
@@ -172,12 +172,6 @@ class Registered(Rule):
             for sizes in zip(*(x.shape for x in call.constant), strict=True)
         ]
         return (*full[:free], *shape[free:])
-
-
-def _shapes(call, tensors):
-    shapes = [tensor.shape for tensor in tensors]
-    listed = isinstance(call.node.arguments.args[0], (list, tuple))
-    return [shapes] if listed else shapes
 
 
 def _suits(weight, shape):

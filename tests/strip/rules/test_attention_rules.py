@@ -86,3 +86,23 @@ def test_a_key_head_goes_with_all_its_queries(finish, check):
     silence(model.get_layer("x"), [[1, 1], [1, 1], [0, 0], [0, 0]])
     small = check(model, {"x": 4})
     assert small.get_layer("x").num_key_value_heads == 1
+
+
+@pytest.mark.parametrize(
+    "order", [("query", "key", "value"), ("value", "query"), ("key",)]
+)
+def test_inputs_by_keyword_keep_their_roles(order, finish, check):
+    slopes = {"query": (1, 0, 0, 0), "key": (1, 1, 0, 0), "value": (1, 1, 1, 0)}
+    i = keras.Input((5, 3))
+    made = {
+        name: rrelu(slopes[name], f"{name}_act")(
+            layers.Dense(4, name=f"{name}_in")(i)
+        )
+        for name in slopes
+    }
+    given = {name: made[name] for name in order}
+    rest = [made[name] for name in ("query", "value") if name not in order]
+    x = attention()(*rest, **given)
+    used = {*order, "query", "value"}
+    expected = {f"{name}_in": sum(slopes[name]) for name in used}
+    check(finish(i, layers.Dense(2)(x)), expected)
