@@ -15,7 +15,7 @@ import numpy as np
 import rrelu_tf
 from rrelu_tf.analysis.latency import compare
 
-_NETWORKS = ("ResNet50", "MobileNetV2", "DenseNet121")
+_NETWORKS = ("ResNet50", "MobileNetV2")
 _ROUNDS = 11
 _LEFT = 0.5
 

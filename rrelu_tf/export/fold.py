@@ -238,7 +238,7 @@ def _rotated(layer, tensor, plain):
     if plain:
         return made
     # As an array: Keras would round a list of numbers to float32.
-    scale = value(layer.slope)
+    scale = np.array(value(layer.slope))
     return layers.Rescaling(scale, name=f"{name}_slope", dtype=dtype)(made)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from rrelu_tf.strip import elements
 from rrelu_tf.strip.graph import Graph, Node, clone
@@ -15,7 +16,8 @@ def value(variable):
 
     A large kernel is looked at often; each copy would cost its memory.
     """
-    tensor = keras.ops.convert_to_tensor(variable)
+    held = variable.value if hasattr(variable, "value") else variable
+    tensor = tf.convert_to_tensor(held)
     try:
         return np.asarray(memoryview(tensor))
     except (TypeError, ValueError, BufferError):  # bfloat16, for one
