@@ -131,6 +131,8 @@ def test_linear_weights_are_transposed(small, tmp_path):
 def test_arrays_of_other_kinds_are_not_weights(small, tmp_path):
     arrays = {**good_arrays(), "images_u8": np.zeros(3, "uint8")}
     models.load_seed_weights(small, str(write(tmp_path, arrays)))
+    kernel = small.get_layer("fc1").kernel.numpy()
+    np.testing.assert_allclose(kernel, arrays["w/fc1.weight"].T, rtol=1e-6)
 
 
 def missing_file(folder):

@@ -1,5 +1,6 @@
 """Convolutions and dense layers: every output mixes its group's inputs."""
 
+import abc
 import math
 
 import keras
@@ -96,7 +97,7 @@ class Channels(Rule):
         return elements.along(channels, channel_axis(call.layer), len(shape))
 
 
-class Linear(Channels):
+class Linear(Channels, abc.ABC):
     """A kernel, in groups, an optional bias, an optional activation.
 
     An output is known if all inputs that reach it are. A known input that
@@ -105,13 +106,13 @@ class Linear(Channels):
     their widest needs: the others are filled up with zeros.
     """
 
+    @abc.abstractmethod
     def kernel(self, layer):
         """float array (taps, groups, in, out)."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def narrow(self, layer, kernel):
         """(constructor's arguments, kernel in the layer's own shape)."""
-        raise NotImplementedError
 
     def constant(self, call):
         """Outputs that only known inputs reach."""
