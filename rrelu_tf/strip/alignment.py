@@ -1,26 +1,43 @@
 """Rebuilt tensors, and how a reader gets the layout that it wants."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from rrelu_tf.layers import ChannelGather
 from rrelu_tf.strip import elements
-from rrelu_tf.strip.graph import maker_name
+from rrelu_tf.strip.graph import Node, maker_name
 
 
 @dataclasses.dataclass(frozen=True)
 class Rebuilt:
     """A tensor of the new model and the layout of what it holds.
 
-    `maker` is the key of the source's node that makes it.
+    `maker` is the source's node that makes it, None for an input.
     """
 
     tensor: Any
     holds: tuple
-    maker: str | None = None
+    maker: Node | None = None
     gather_name: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Kept:
+    """Which channels of the source a layer of the new model holds.
+
+    Attributes:
+        maker: key of the source's layer that makes them; None for a gather
+            from an input, or along another axis.
+        axis: where they lie, not counting the batch.
+        channels: their indices; a range for all of them.
+    """
+
+    maker: str | None
+    axis: int
+    channels: Sequence[int]
 
 
 class Alignment:
@@ -28,8 +45,7 @@ class Alignment:
 
     Attributes:
         rebuilt: number -> `Rebuilt`.
-        kept: name of a layer or gather -> (key of the source's layer that
-            makes its channels, the channels), as `rrelu_tf.kept` tells them.
+        kept: name of a layer or gather -> `Kept`.
     """
 
     def __init__(self, graph, live):
@@ -53,7 +69,7 @@ class Alignment:
             self.rebuilt[number] = Rebuilt(
                 tensor,
                 self._truthful(number, holds),
-                node.key,
+                node,
                 twin.gather_name,
             )
 
@@ -65,8 +81,7 @@ class Alignment:
         constant = self._live.constant[tensor]
         if self._live.alive[tensor].any() or not (np.abs(constant) > 0).any():
             return holds
-        shape = self._graph.shape(tensor)
-        axes = elements.varying(constant) or {len(holds) - 1}
+        shape, axes = self._graph.shape(tensor), self._telling(tensor)
         return tuple(
             np.full(len(elements.indices(holds, axis, shape)), -1)
             if axis in axes and shape[axis] is not None
@@ -86,15 +101,33 @@ class Alignment:
             layout.append(kept)
         return tuple(layout)
 
-    def record(self, name, maker, tensor, layout):
-        """Notes what a layer holds, along the axis that is narrowed."""
-        shape = self._graph.shape(tensor)
-        axes = [axis for axis, kept in enumerate(layout) if kept is not None]
-        if axes:
-            channels = [int(channel) for channel in layout[axes[-1]]]
+    def holds(self, tensor, need):
+        """The layout of a tensor, or what `align` makes of it for nothing.
+
+        Along an axis where a constant is the same, any index is as good.
+        """
+        shape, told = self._graph.shape(tensor), self._telling(tensor)
+        wanted = elements.hull(need, shape)
+        return tuple(
+            kept if kept is None or axis in told else wanted[axis]
+            for axis, kept in enumerate(self.rebuilt[tensor].holds)
+        )
+
+    def record(self, name, node, layout):
+        """Notes which channels of a node's first output a layer holds."""
+        axis = self._channel_axis(node) if layout else 0
+        if not layout or layout[axis] is None:
+            channels = range(self._graph.channels(node))
         else:
-            channels = range((shape and shape[-1]) or 1)
-        self.kept[name] = (maker, channels)
+            channels = [int(channel) for channel in layout[axis]]
+        self.kept[name] = Kept(node.key, axis, channels)
+
+    def _channel_axis(self, node):
+        """The axis of a node's channels; what can get narrower if one can."""
+        axis = self._graph.channel_axis(node)
+        axis %= len(self._graph.shape(node.outputs[0]))
+        axes = self._live.axes[node.outputs[0]]
+        return axis if axis in axes or len(axes) != 1 else next(iter(axes))
 
     def free(self, name):
         """Lets a name be taken again."""
@@ -103,12 +136,16 @@ class Alignment:
     def align(self, tensor, want, reader):
         """The rebuilt tensor in just the layout wanted."""
         made, shape = self.rebuilt[tensor].tensor, self._graph.shape(tensor)
+        constant = self._live.constant[tensor]
+        told = self._telling(tensor)
         for axis, wanted, held in self._differing(tensor, want):
+            if axis not in told:  # the same all along
+                made = self._resize(tensor, made, axis, wanted, held, reader)
+                continue
             indices = elements.positions(wanted, held)
-            value = elements.common(
-                self._live.constant[tensor], axis, shape[axis]
-            )
             missing = (indices < 0) & (wanted >= 0)
+            value = elements.common(constant, axis, shape[axis])
+            # What is no single number here is wanted for the shape alone.
             fill = np.where(missing, np.nan_to_num(value)[wanted], 0.0)
             made = self._gather(tensor, made, axis, indices, fill, reader)
             self._record_gather(made, tensor, axis, wanted)
@@ -118,12 +155,24 @@ class Alignment:
         """The rebuilt tensor in the sizes wanted: nobody reads the numbers."""
         made = self.rebuilt[tensor].tensor
         for axis, wanted, held in self._differing(tensor, want):
-            if len(wanted) != len(held):
-                indices = np.arange(len(wanted))
-                indices[indices >= len(held)] = -1
-                fill = np.zeros(len(indices))
-                made = self._gather(tensor, made, axis, indices, fill, reader)
-                self._record_gather(made, tensor, axis, wanted)
+            made = self._resize(tensor, made, axis, wanted, held, reader)
+        return made
+
+    def _telling(self, tensor):
+        """Axes along which it matters which indices are held."""
+        rank = len(self._graph.shape(tensor))
+        if self._live.alive[tensor].any():
+            return set(range(rank))
+        return elements.varying(self._live.constant[tensor]) or {rank - 1}
+
+    def _resize(self, tensor, made, axis, wanted, held, reader):
+        """As many indices along an axis as are wanted, whichever."""
+        if len(wanted) == len(held):
+            return made
+        indices = np.minimum(np.arange(len(wanted)), len(held) - 1)
+        fill = np.zeros(len(indices))
+        made = self._gather(tensor, made, axis, indices, fill, reader)
+        self._record_gather(made, tensor, axis, wanted)
         return made
 
     def _differing(self, tensor, want):
@@ -158,11 +207,12 @@ class Alignment:
         return self._gathered[at]
 
     def _record_gather(self, made, tensor, axis, wanted):
-        """Notes what a gather holds, under its own name."""
-        name = maker_name(made)
-        layout = elements.only(axis, wanted, self._graph.shape(tensor))
-        maker = self.rebuilt[tensor].maker or name
-        self.record(name, maker, tensor, layout)
+        """Notes what a gather holds: of the layer whose channels it picks."""
+        maker = self.rebuilt[tensor].maker
+        if maker and self._channel_axis(maker) != axis:
+            maker = None
+        channels = [int(channel) for channel in wanted]
+        self.kept[maker_name(made)] = Kept(maker and maker.key, axis, channels)
 
     def free_name(self, name):
         """The name, or with a number if it is taken."""

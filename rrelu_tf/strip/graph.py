@@ -118,6 +118,7 @@ class Graph:
         name: the source model's name.
         fold: whether known numbers may go into biases, which rounds them.
         couple: whether channels that meet stay if any of them does.
+        learned: (id of a node, name) -> what a rule found out about the node.
     """
 
     model: keras.Model
@@ -128,6 +129,7 @@ class Graph:
     name: str
     fold: bool = False
     couple: bool = False
+    learned: dict = dataclasses.field(default_factory=dict, compare=False)
 
     def shape(self, tensor):
         """A tensor's shape without the batch; None for unknown sizes."""
@@ -140,7 +142,8 @@ class Graph:
         """
         if getattr(node.layer, "data_format", None) == "channels_first":
             return 0
-        axis = getattr(node.layer, "axis", -1)
+        is_layer = isinstance(node.layer, keras.layers.Layer)
+        axis = getattr(node.layer, "axis", -1) if is_layer else -1
         return axis - 1 if isinstance(axis, int) and axis > 0 else -1
 
     def channels(self, node):

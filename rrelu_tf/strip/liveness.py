@@ -21,6 +21,7 @@ class Liveness:
         needed: bool: a reader wants the element in the tensor.
         alive: bool: needed, and not to be had as a constant.
         read: per tensor, bool: whether anything reads it at all.
+        axes: per tensor, the axes along which it may get narrower.
         connected: whether an output depends on any input.
     """
 
@@ -28,6 +29,7 @@ class Liveness:
     needed: list
     alive: list
     read: list
+    axes: list
     connected: bool = False
 
 
@@ -159,7 +161,7 @@ def _needs(graph, constant, axes, wanted):
         for t in range(len(graph.tensors))
     ]
     live = Liveness(
-        constant, needed, [None] * len(needed), [False] * len(needed)
+        constant, needed, [None] * len(needed), [False] * len(needed), axes
     )
     for tensor, alive in zip(graph.outputs, wanted.outputs, strict=True):
         needed[tensor] = needed[tensor] | alive
@@ -209,7 +211,8 @@ def _settle(live, tensor, wanted):
     A constant that is not 0 is filled in along one axis: where it takes two to
     tell which elements those are, it is computed.
     """
-    needed, constant = live.needed[tensor], live.constant[tensor]
+    needed = elements.compress(live.needed[tensor])
+    constant = live.constant[tensor]
     known = constant == 0
     axes = elements.varying(needed) | elements.varying(constant)
     if len(axes) <= 1 and not wanted.coupled:

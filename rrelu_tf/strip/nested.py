@@ -38,7 +38,11 @@ class Nested(Rule):
 
     def inside(self, call):
         """The inner graph."""
-        return trace(call.layer, fold=call.graph.fold, couple=call.graph.couple)
+        graph = call.graph
+        return call.once(
+            "inside",
+            lambda: trace(call.layer, fold=graph.fold, couple=graph.couple),
+        )
 
     def constant(self, call):
         """What the inner graph makes of known inputs."""

@@ -1,91 +1,36 @@
 """The narrower model: the graph again, with only the live channels."""
 
+import dataclasses
 import operator
 
 import keras
 import numpy as np
 
-from rrelu_tf.errors import UserError
 from rrelu_tf.strip import elements
 from rrelu_tf.strip.alignment import Alignment
-from rrelu_tf.strip.graph import (
-    copy_weights,
-    fresh_input,
-    trace,
-)
-from rrelu_tf.strip.liveness import analyse, merged
+from rrelu_tf.strip.graph import copy_weights, fresh_input
+from rrelu_tf.strip.liveness import merged
 from rrelu_tf.strip.rules import Call, rule_of
-from rrelu_tf.strip.stripped import Stripped
 
 
-def strip(model, *, align="gather"):
-    """Removes the dead channels: the same function from a smaller model.
-
-    Dead-channel elimination over the graph: a channel goes if it is the same
-    number for every input, or if no output depends on it. What the rules do
-    not know is kept whole. See "How it works" in the README.
-
-    Args:
-        model: a functional or built Sequential `keras.Model`, for instance
-            what `rrelu_tf.mask` returned. It is left as it is.
-        align: "gather" removes every dead channel: where readers of a tensor
-            want different ones, a `ChannelGather` picks them. "couple" keeps
-            channels that meet in an Add or the like if any of them is alive,
-            so that no gather is needed.
-
-    Returns:
-        A new functional model with equal outputs, of the same layer names,
-        input and output shapes, which trains on like any other once compiled.
-        `rrelu_tf.kept` tells what it kept.
-
-    Raises:
-        UserError: a model without a graph (subclassed, or not built), or with
-            a layer that its own configuration does not make again; another
-            `align`.
-    """
-    if align not in ("gather", "couple"):
-        raise UserError(
-            f'align must be "gather" or "couple". Received: align={align}'
-        )
-    graph = trace(model, couple=align == "couple")
-    build = _Build(graph, analyse(graph))
-    build.add_inputs([elements.whole(graph.shape(t)) for t in graph.inputs])
-    build.add_nodes()
-    stripped = build.finish(model, whole=True, model_class=Stripped)
-    before = getattr(graph.model, "kept", None) or {}
-    stripped.kept = {
-        name: _composed(before.get(maker), channels)
-        for name, (maker, channels) in build.made.kept.items()
-    }
-    return stripped
-
-
-def _composed(before, channels):
-    """Channels in the source of a source that was stripped itself."""
-    if before is None:
-        return list(channels)
-    if isinstance(channels, range):  # all, whichever axis they lie along
-        return before
-    return [before[i] if i >= 0 else -1 for i in channels]
-
-
-def rebuild(graph, live, inputs, *, whole=False):
-    """A nested model, narrower.
+def rebuild(graph, live, inputs, *, whole=False, model_class=keras.Model):
+    """A model with only what lives of a graph.
 
     Args:
         graph: its `Graph`.
         live: its `Liveness`.
         inputs: per input, the layout that it will be given.
         whole: whether its outputs are to be as wide as the source's.
+        model_class: `keras.Model` or a functional subclass.
 
     Returns:
-        The model, its outputs' layouts, and name -> (name of the maker in the
-        source, channels) of what its layers hold.
+        The model, its outputs' layouts, and name -> `alignment.Kept` of what
+        its layers hold.
     """
     build = _Build(graph, live)
     build.add_inputs(inputs)
     build.add_nodes()
-    model = build.finish(graph.model, whole=whole)
+    model = build.finish(whole, model_class)
     outputs = [build.made.rebuilt[tensor].holds for tensor in graph.outputs]
     return model, outputs, build.made.kept
 
@@ -134,11 +79,12 @@ class _Build:
         else:
             outputs = node.call(twin.layer, tensors, twin.constants)
             _assign(node.layer, twin)
-            name = twin.layer.name
-            self.made.record(name, node.key, node.outputs[0], twin.outputs[0])
-            for name, (maker, channels) in twin.kept.items():
-                inner = f"{node.key}/{name}"
-                self.made.kept[inner] = (f"{node.key}/{maker}", channels)
+            self.made.record(twin.layer.name, node, twin.outputs[0])
+            for name, kept in twin.kept.items():
+                maker = kept.maker and f"{node.key}/{kept.maker}"
+                self.made.kept[f"{node.key}/{name}"] = dataclasses.replace(
+                    kept, maker=maker
+                )
         self.made.add(node, outputs, twin)
 
     def _twin(self, node):
@@ -189,7 +135,7 @@ class _Build:
         That has what is another constant for each call, too.
         """
         if not node.shared:
-            return self.made.rebuilt[node.inputs[i]].holds
+            return self.made.holds(node.inputs[i], need)
         tensors = [call.inputs[i] for call in self.graph.calls_of(node)]
         alive = np.logical_or.reduce(
             np.broadcast_arrays(
@@ -199,7 +145,7 @@ class _Build:
         )
         return elements.hull(alive, self.graph.shape(tensors[0]))
 
-    def finish(self, model, whole, model_class=keras.Model):
+    def finish(self, whole, model_class):
         """The new model; its outputs as wide as the source's if `whole`."""
         outputs = []
         for tensor in self.graph.outputs:
@@ -207,10 +153,10 @@ class _Build:
             have = self.made.rebuilt[tensor]
             want = elements.whole(shape) if whole else have.holds
             outputs.append(self.made.align(tensor, want, "output"))
-        stripped = self.graph.assemble(self.inputs, outputs, model_class)
-        if not model.trainable:
-            stripped.trainable = False
-        return stripped
+        made = self.graph.assemble(self.inputs, outputs, model_class)
+        if not self.graph.model.trainable:
+            made.trainable = False
+        return made
 
 
 def _assign(source, twin):

@@ -11,27 +11,30 @@ from rrelu_tf.strip.graph import deep
 class Stripped(keras.Model):
     """A functional model, as `rrelu_tf.strip` returns it.
 
-    It is an ordinary functional `keras.Model` that saves one thing more.
+    It is an ordinary functional `keras.Model` that saves two things more.
 
     Attributes:
         kept: layer name -> list of ints, the channels of the layer's output
             in the source model that this model computes.
+        axes: layer name -> the axis that these lie along, without the batch.
     """
 
     kept = None
+    axes = None
 
     def get_config(self):
-        """The functional model's configuration, and `kept`."""
-        return {**super().get_config(), "kept": self.kept}
+        """The functional model's configuration, `kept` and `axes`."""
+        config = super().get_config()
+        return {**config, "kept": self.kept, "axes": self.axes}
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
         """The model that `get_config` describes."""
         config = dict(config)
-        kept = config.pop("kept")
+        kept, axes = config.pop("kept"), config.pop("axes", None)
         with deep(len(config["layers"])):
             model = super().from_config(config, custom_objects=custom_objects)
-        model.kept = kept
+        model.kept, model.axes = kept, axes
         return model
 
 

@@ -60,6 +60,13 @@ class Call:
         """Shape of output `i` in the source model, without the batch."""
         return self.graph.shape(self.node.outputs[i])
 
+    def once(self, name, learn):
+        """What `learn()` finds out about the node, asked only once."""
+        at = (id(self.node), name)
+        if at not in self.graph.learned:
+            self.graph.learned[at] = learn()
+        return self.graph.learned[at]
+
     def same_dtypes(self):
         """Whether all inputs have the dtype of the one output."""
         tensors = [*self.node.inputs, *self.node.outputs]
@@ -79,8 +86,7 @@ class Twin:
         weights: attribute name, dotted inside sub-layers, -> value, once the
             layer is built; None for a layer that has its weights.
         constants: position among the node's constant arguments -> new array.
-        kept: of a nested model, name of a layer -> (name of its source,
-            channels that it holds).
+        kept: of a nested model, name of a layer -> `alignment.Kept`.
         gather_name: what to call a gather that a reader needs from here.
     """
 

@@ -5,6 +5,7 @@ import numpy as np
 from rrelu_tf.layers import ChannelGather
 from rrelu_tf.strip import elements
 from rrelu_tf.strip.graph import clone
+from rrelu_tf.strip.rules import index_maps
 from rrelu_tf.strip.rules.base import Twin
 from rrelu_tf.strip.rules.movement import Movement
 from rrelu_tf.strip.rules.table import rule
@@ -43,24 +44,40 @@ class Gather(Movement):
         layout = list(have)
         held = elements.indices(have, axis, shape)
         layout[axis] = elements.positions(held, indices)
+        if not index_maps.covers(call.alive[0], layout, call.shape_out()):
+            return None
         return Twin(None, [have], [tuple(layout)], gather_name=call.node.key)
 
     def _gathered(self, call):
         """The layer, its indices as they stand in the input there is."""
-        axis, have = self._axis(call), call.held[0]
+        axis, have = self._axis(call), self._filled(call)
         live = elements.vector(call.alive[0], axis, call.shape_out()[axis])
         kept = np.flatnonzero(live) if live.any() else np.array([0])
         taken = np.array(call.layer.indices)[kept]
         held = elements.indices(have, axis, call.shape_in())
+        indices = elements.positions(taken, held)
         fill = np.broadcast_to(call.layer.fill, live.shape)[kept]
-        layer = clone(
-            call.layer,
-            indices=elements.positions(taken, held).tolist(),
-            fill=fill.tolist(),
-        )
+        missing = (indices < 0) & (taken >= 0)
+        given = elements.common(call.constant[0], axis, call.shape_in()[axis])
+        given = given[taken]
+        indices = np.where(missing & np.isnan(given), 0, indices)
+        fill = np.where(missing & ~np.isnan(given), given, fill)
+        layer = clone(call.layer, indices=indices.tolist(), fill=fill.tolist())
         layout = list(have)
         layout[axis] = elements.held(kept, len(live))
         return Twin(layer, [have], [tuple(layout)])
+
+    def _filled(self, call):
+        """The layout held, and all that lives along the other axes."""
+        layout, shape = list(call.held[0]), call.shape_in()
+        own = self._axis(call) % len(shape)
+        for axis, kept in enumerate(elements.hull(call.alive[0], shape)):
+            if axis == own or layout[axis] is None:
+                continue
+            wanted = np.arange(shape[axis]) if kept is None else kept
+            if not np.isin(wanted, layout[axis]).all():
+                layout[axis] = kept
+        return tuple(layout)
 
     def _axis(self, call):
         axis = call.layer.axis

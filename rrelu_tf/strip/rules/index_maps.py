@@ -50,18 +50,15 @@ def available(source, numbers):
     return tuple(layout)
 
 
-def covers(alive, layout):
-    """Whether a layout holds every live element."""
-    for axis, kept in enumerate(layout):
-        if kept is None:
-            continue
-        live = elements.vector(alive, axis, alive.shape[axis])
-        if alive.shape[axis] == 1:  # the same all along, so at the rest, too
-            if live.any():
-                return False
-        elif not np.isin(np.flatnonzero(live), kept).all():
-            return False
-    return True
+def covers(alive, layout, shape):
+    """Whether a layout of a tensor of this shape holds every live element."""
+    return all(
+        kept is None
+        or np.isin(
+            np.flatnonzero(elements.vector(alive, axis, shape[axis])), kept
+        ).all()
+        for axis, kept in enumerate(layout)
+    )
 
 
 def padded(source, have):

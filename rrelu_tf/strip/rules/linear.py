@@ -57,7 +57,8 @@ class Channels(Rule):
     def wanted(self, call):
         """ints: inputs that are there, then known ones to be filled in.
 
-        None at all if none is needed: nothing but a shape is wanted then.
+        If there are such, only those that are needed of what is there. None
+        at all if none is needed: nothing but a shape is wanted then.
         """
         axis, shape = channel_axis(call.layer), call.shape_in()
         needed = elements.vector(self.needed(call)[0], axis, shape[axis])
@@ -68,7 +69,10 @@ class Channels(Rule):
         if not (elements.indices(call.held[0], axis, shape) >= 0).any():
             have = np.array([], int)  # nothing is there but the shape
         filled = np.flatnonzero(needed & ~np.isnan(known) & (known != 0))
-        return np.concatenate([have, np.setdiff1d(filled, have)])
+        filled = np.setdiff1d(filled, have)
+        if filled.size:  # by a gather, which can leave out what is not needed
+            have = have[needed[have]]
+        return np.concatenate([have, filled])
 
     def left_out(self, call, rows):
         """float (channels,): what known inputs that are no rows would give."""

@@ -129,12 +129,15 @@ class Movement(Rule):
             for source, hold in zip(sources, holds, strict=True)
         ]
         sizes = [made.shape for made in want]
+        if any(0 in size for size in sizes):  # nothing can be picked from that
+            return None
         for layer in (clone(call.layer), self.fitting(call, have, sizes)):
             made = layer and index_maps.run(call, layer, numbers)
             if made is not None and all(
-                np.array_equal(x, y) and index_maps.covers(alive, hold)
-                for x, y, alive, hold in zip(
-                    made, want, call.alive, holds, strict=True
+                np.array_equal(x, y)
+                and index_maps.covers(alive, hold, source.shape)
+                for x, y, alive, hold, source in zip(
+                    made, want, call.alive, holds, sources, strict=True
                 )
             ):
                 return Twin(layer, [_unsized(have, call.shape_in())], holds)
@@ -151,13 +154,17 @@ class Movement(Rule):
             maps = index_maps.axis_maps(source, shape)
             if maps is None:
                 return None
-            outputs.append(index_maps.relabel(maps, have, shape, alive))
-            if outputs[-1] is None:
+            made = index_maps.relabel(maps, have, shape, alive)
+            if made is None or not index_maps.covers(alive, made, source.shape):
                 return None
+            outputs.append(made)
         return Twin(None, [have], outputs, gather_name=call.node.key)
 
     def _sources(self, call):
         """Per output, ints: the flat input element that it is; -1 for none."""
+        return call.once("sources", lambda: self._traced(call))
+
+    def _traced(self, call):
         shape = _known(call.shape_in())
         numbers = np.arange(math.prod(shape)).reshape(shape)
         made = index_maps.run(call, clone(call.layer), numbers)
