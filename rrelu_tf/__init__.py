@@ -14,6 +14,7 @@ _HOMES = {
     "kept": "rrelu_tf.strip",
     "mask": "rrelu_tf.pruning",
     "profile": "rrelu_tf.analysis",
+    "rotate": "rrelu_tf.rotation",
     "score": "rrelu_tf.scoring",
     "select": "rrelu_tf.pruning",
     "verify": "rrelu_tf.strip",

@@ -12,7 +12,6 @@ from rrelu_tf.strip.graph import (
     Node,
     clone,
     copy_weights,
-    fresh_input,
     has_graph,
     trace,
 )
@@ -82,25 +81,18 @@ class _Plan:
 
 def _stock(graph):
     """The graph with stock layers only."""
-    plan = _plan(graph)
-    made = {}
-    for tensor in graph.inputs:
-        made[tensor] = fresh_input(graph, tensor)
-    inputs = list(made.values())
-    copies = {}
-    for node in graph.nodes:
-        given = [made[tensor] for tensor in node.inputs]
+    plan, copies = _plan(graph), {}
+
+    def visit(node, given):
         if id(node) in plan.dropped:
-            outputs = given
-        elif isinstance(node.layer, ChannelGather):
-            outputs = [_gathered(node.layer, given[0])]
-        elif isinstance(node.layer, Rotated):
-            outputs = [_rotated(node.layer, given[0], id(node) in plan.plain)]
-        else:
-            outputs = _called(graph, node, given, plan, copies)
-        made.update(zip(node.outputs, outputs, strict=True))
-    outputs = [made[tensor] for tensor in graph.outputs]
-    return graph.assemble(inputs, outputs)
+            return given
+        if isinstance(node.layer, ChannelGather):
+            return [_gathered(node.layer, given[0])]
+        if isinstance(node.layer, Rotated):
+            return [_rotated(node.layer, given[0], id(node) in plan.plain)]
+        return _called(graph, node, given, plan, copies)
+
+    return graph.rewrite(visit)
 
 
 def _frozen_as(source, model):

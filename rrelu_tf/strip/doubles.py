@@ -2,40 +2,29 @@
 
 import tensorflow as tf
 
-from rrelu_tf.strip.graph import (
-    clone,
-    copy_weights,
-    fresh_input,
-    has_graph,
-    trace,
-)
+from rrelu_tf.strip.graph import clone, copy_weights, has_graph, trace
 
 
 def double(graph):
     """A float64 copy of a graph's model; None where a layer refuses it."""
-    replaced = {
-        tensor: fresh_input(graph, tensor, double_type(graph, tensor))
-        for tensor in graph.inputs
-    }
-    inputs = list(replaced.values())
-    layers = {}
+    copies, made = {}, []
+
+    def visit(node, tensors):
+        if id(node.layer) not in copies:
+            copies[id(node.layer)] = _layer(graph, node)
+        layer = copies[id(node.layer)]
+        outputs = node.call(layer, tensors)
+        # A nested model's copy has its weights, in an order of its own.
+        if not has_graph(layer):
+            copy_weights(node.layer, layer)
+        made.extend(outputs)
+        return outputs
+
     try:
-        for node in graph.nodes:
-            layer = layers.get(id(node.layer))
-            if layer is None:
-                layer = layers[id(node.layer)] = _layer(graph, node)
-            tensors = [replaced[tensor] for tensor in node.inputs]
-            replaced.update(
-                zip(node.outputs, node.call(layer, tensors), strict=True)
-            )
-            # A nested model's copy has its weights, in an order of its own.
-            if not has_graph(layer):
-                copy_weights(node.layer, layer)
-        outputs = [replaced[tensor] for tensor in graph.outputs]
-        model = graph.assemble(inputs, outputs)
+        model = graph.rewrite(visit, lambda i: double_type(graph, i))
     except (TypeError, ValueError, tf.errors.OpError):
         return None
-    return model if _is_double(model, replaced.values()) else None
+    return model if _is_double(model, [*model.inputs, *made]) else None
 
 
 def double_type(graph, tensor):

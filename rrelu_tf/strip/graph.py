@@ -196,6 +196,28 @@ class Graph:
         with deep(2 * len(self.nodes)):
             return model_class(inputs, outputs, name=self.name)
 
+    def rewrite(self, visit, input_dtype=None):
+        """The model again, each call made by `visit`.
+
+        Args:
+            visit: function of a `Node` and the new tensors that it reads, in
+                call order; returns its new outputs, a list.
+            input_dtype: function of an input's number; that of the source if
+                None.
+
+        Returns:
+            A `keras.Model` of this graph's structure and name.
+        """
+        made = {}
+        for tensor in self.inputs:
+            dtype = input_dtype and input_dtype(tensor)
+            made[tensor] = fresh_input(self, tensor, dtype)
+        inputs = list(made.values())
+        for node in self.nodes:
+            outputs = visit(node, [made[tensor] for tensor in node.inputs])
+            made.update(zip(node.outputs, outputs, strict=True))
+        return self.assemble(inputs, [made[tensor] for tensor in self.outputs])
+
     def probe(self, tensors):
         """A model that gives the values of some tensors.
 
