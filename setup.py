@@ -43,19 +43,26 @@ setuptools.setup(
         "tensorflow-model-optimization>=0.8",
     ],
     extras_require={
+        # The authors' checkpoints, for bin/import_checkpoint.
+        "torch": ["torch"],
         "test": [
+            # A second implementation of the attacks, to compare with.
+            "adversarial-robustness-toolbox",
             # Seeds of random graphs for strip, the same ones in every run.
             "hypothesis",
             "openvino",
             "pytest",
             "pytest-xdist",
             "ruff",
-        ]
+        ],
     },
     entry_points={
         "console_scripts": [
             f"rrelu-{command} = rrelu_tf.commands.{command}:main"
-            for command in ("train", "prune", "export", "evaluate")
+            for command in (
+                *("train", "prune", "export", "evaluate"),
+                *("attack", "report", "import_checkpoint"),
+            )
         ]
     },
 )

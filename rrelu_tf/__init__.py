@@ -21,6 +21,7 @@ _HOMES = {
 }
 _ROOMS = (
     "analysis",
+    "attacks",
     "commands",
     "data",
     "errors",
@@ -29,6 +30,7 @@ _ROOMS = (
     "layers",
     "models",
     "pruning",
+    "reporting",
     "scoring",
     "strip",
     "training",

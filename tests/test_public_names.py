@@ -6,6 +6,14 @@ import pytest
 import rrelu_tf
 
 NAMES = [
+    "analysis.exact_convention",
+    "analysis.seed_convention",
+    "attacks.evaluate",
+    "attacks.fgsm",
+    "attacks.local_lipschitz",
+    "attacks.pgd",
+    "attacks.square",
+    "rotate",
     "explain",
     "fold",
     "initializers.Rotation",

@@ -2,3 +2,4 @@
 
 from rrelu_tf.analysis.explain import explain
 from rrelu_tf.analysis.profile import Profile, profile
+from rrelu_tf.analysis.seed_convention import exact_convention, seed_convention

@@ -3,8 +3,6 @@
 import dataclasses
 import json
 import pathlib
-import zipfile
-import zlib
 from typing import Any
 
 from absl import flags
@@ -117,7 +115,9 @@ def _from_run(run, which):
 
 def _from_file(path, run, saved_models):
     if path.suffix == ".keras":
-        model, manifest = _load_keras(path), _manifest(path)
+        from rrelu_tf.models import loading
+
+        model, manifest = loading.load(path), _manifest(path)
         return Chosen(str(path), path, run, model, manifest)
     if saved_models:
         from rrelu_tf.export import served
@@ -131,28 +131,6 @@ def _from_file(path, run, saved_models):
         else ""
     )
     raise UserError(f"model must be {kinds}. Received: model={path}")
-
-
-def _load_keras(path):
-    import keras
-
-    # These register the layers and models that the file may hold.
-    import rrelu_tf.layers
-    import rrelu_tf.strip  # noqa: F401
-
-    if not path.is_file():
-        raise UserError(f"The model's file must exist. Received: model={path}")
-    try:
-        return keras.saving.load_model(path, compile=False)
-    except (
-        *(OSError, ValueError, TypeError, KeyError, AttributeError, EOFError),
-        *(zipfile.BadZipFile, zlib.error),
-    ) as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise UserError(
-            f"A .keras file must be whole and readable, but: {reason[0]} "
-            f"Received: model={path}"
-        ) from error
 
 
 def _manifest(path):

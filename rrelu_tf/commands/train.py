@@ -196,8 +196,41 @@ _define(
 )
 _define(
     _FLOAT,
+    "slope_decay",
+    "Factor of the slopes' weight decay.",
+)
+_define(
+    _FLOAT,
+    "slope_learning_rate",
+    "Factor of the slopes' learning rate.",
+)
+_define(
+    _FLOAT,
     "slope_l1",
     "L1 penalty on the slopes.",
+)
+_define(
+    _FLOAT,
+    "gamma_l1",
+    "L1 penalty on the scales of batch normalisations: network slimming.",
+)
+_define(
+    _INTEGER,
+    "two_step_epochs",
+    "Train in two steps: so many of the epochs the slopes alone, on random "
+    "weights; then the weights alone, with the slopes up to --two_step_zeta "
+    "silent. 0: all at once.",
+)
+_define(
+    _FLOAT,
+    "two_step_zeta",
+    "|slope| up to which the second step silences a channel.",
+)
+_define(
+    _STRING,
+    "start",
+    "A .keras file to go on from: a pruned model to fine-tune, or any model, "
+    "which a rotated --activation rotates with slopes of 1.",
 )
 _define(
     _FLOAT,

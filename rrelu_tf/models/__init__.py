@@ -1,5 +1,14 @@
 """Architectures: one file a family, made by name."""
 
-from rrelu_tf.models import cifar_resnet, fcnn, wide_resnet
+from rrelu_tf.models import (
+    cifar_resnet,
+    efficientnet,
+    fcnn,
+    imagenet_resnet,
+    mlp_mixer,
+    preact_resnet,
+    vit,
+    wide_resnet,
+)
 from rrelu_tf.models.registry import create, names
 from rrelu_tf.models.seed_weights import load_seed_weights

@@ -7,17 +7,19 @@ from rrelu_tf.errors import UserError
 
 _OPTIONS = ("slope_regularizer", "slope_initializer", "sync_batch_norm")
 
-# name pattern -> (builder, names that stand for the family in a list)
+# name pattern -> (builder, names that stand for the family in a list, options
+# of its own)
 _FAMILIES = {}
 
 
-def register(pattern, names):
+def register(pattern, names, options=()):
     """Makes `build(*groups, **options)` the builder of names like `pattern`.
 
     Args:
         pattern: regular expression of a whole architecture name; its groups,
             as ints, are the builder's positional arguments.
         names: the members that `names()` lists.
+        options: names of the keyword arguments that only this family takes.
 
     Returns:
         A decorator of functions `(*ints, num_classes, input_shape, activation,
@@ -25,15 +27,20 @@ def register(pattern, names):
     """
 
     def decorate(build):
-        _FAMILIES[re.compile(pattern)] = (build, tuple(names))
+        _FAMILIES[re.compile(pattern)] = (build, tuple(names), tuple(options))
         return build
 
     return decorate
 
 
 def names():
-    """The architectures' names, sorted; `wrn_<depth>_<width>` is open-ended."""
-    return sorted(name for _, members in _FAMILIES.values() for name in members)
+    """The architectures' names, sorted.
+
+    `wrn_<depth>_<width>` and `preact_resnet<depth>` are open-ended.
+    """
+    return sorted(
+        name for _, members, _ in _FAMILIES.values() for name in members
+    )
 
 
 def create(
@@ -47,13 +54,16 @@ def create(
     """A new, randomly initialised model.
 
     Args:
-        name: one of `names()`, or any `wrn_<depth>_<width>`.
+        name: one of `names()`, or any `wrn_<depth>_<width>` or
+            `preact_resnet<depth>`.
         num_classes: width of the logits, 1 or more.
         input_shape: `(height, width, channels)` of the normalised input.
         activation: "relu", "gelu", "silu", or "rrelu", "rgelu", "rsilu" for
             the rotated ones.
         **options: `slope_regularizer`, `slope_initializer` (of the rotated
-            activations), `sync_batch_norm` (statistics over all replicas).
+            activations), `sync_batch_norm` (statistics over all replicas);
+            `patch_size` of the vision transformers and mixers; `dropout` and
+            `stochastic_depth` of the EfficientNets.
 
     Returns:
         A functional `keras.Model` from images to logits
@@ -71,23 +81,30 @@ def create(
         )
     input_shape = tuple(input_shape)
     _check_shape(input_shape)
-    _check_options(options)
-    for pattern, (build, _) in _FAMILIES.items():
+    build, numbers, known = _find(name)
+    _check_options(options, known)
+    return build(
+        *numbers,
+        num_classes=num_classes,
+        input_shape=input_shape,
+        activation=activation,
+        name=name,
+        **options,
+    )
+
+
+def _find(name):
+    """Builder, numbers in the name and options of an architecture."""
+    for pattern, (build, _, own) in _FAMILIES.items():
         match = pattern.fullmatch(name)
         if match:
-            return build(
-                *(int(group) for group in match.groups()),
-                num_classes=num_classes,
-                input_shape=input_shape,
-                activation=activation,
-                name=name,
-                **options,
-            )
+            numbers = [int(group) for group in match.groups()]
+            return build, numbers, (*_OPTIONS, *own)
     near = difflib.get_close_matches(name, names(), n=3, cutoff=0.4)
     meant = f"Did you mean {' or '.join(near)}? " if near else ""
     raise UserError(
         f"Unknown architecture. {meant}Known: {', '.join(names())}, and any "
-        f"wrn_<depth>_<width>. Received: name={name}"
+        f"wrn_<depth>_<width> or preact_resnet<depth>. Received: name={name}"
     )
 
 
@@ -101,10 +118,10 @@ def _check_shape(input_shape):
         )
 
 
-def _check_options(options):
+def _check_options(options, known):
     for option, value in options.items():
-        if option not in _OPTIONS:
+        if option not in known:
             raise UserError(
-                f"The options are {', '.join(_OPTIONS)}. "
+                f"The options are {', '.join(known)}. "
                 f"Received: {option}={value}"
             )

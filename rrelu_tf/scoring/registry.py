@@ -1,9 +1,10 @@
 """Scores by name."""
 
 from rrelu_tf.errors import UserError
+from rrelu_tf.scoring.bn import bn
 from rrelu_tf.scoring.slope import slope
 
-_METHODS = {"slope": slope}
+_METHODS = {"slope": slope, "bn": bn}
 
 
 def score(model, method):
@@ -11,7 +12,8 @@ def score(model, method):
 
     Args:
         model: a functional `keras.Model`.
-        method: "slope": |slope| of each rotated activation.
+        method: "slope": |slope| of each rotated activation; "bn": |gamma| of
+            each batch normalisation (network slimming).
 
     Returns:
         dict in the order of `model.layers`: layer name -> float array

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from rrelu_tf.layers import Rotated
-from rrelu_tf.strip.graph import trace, walk
+from rrelu_tf.strip.graph import layers_of
 
 
 def slope(model):
@@ -21,7 +21,6 @@ def slope(model):
         (channels,).
     """
     return {
-        key: np.abs(keras.ops.convert_to_numpy(node.layer.slope))
-        for _, node, key in walk(trace(model))
-        if isinstance(node.layer, Rotated)
+        key: np.abs(keras.ops.convert_to_numpy(layer.slope))
+        for key, layer in layers_of(model, Rotated).items()
     }

@@ -330,6 +330,24 @@ def walk(graph, prefix=""):
             yield from walk(trace(node.layer), f"{key}/")
 
 
+def layers_of(model, kind):
+    """The layers of a class, or classes, those inside nested models too.
+
+    Args:
+        model: a functional or built Sequential `keras.Model`.
+        kind: what `isinstance` takes.
+
+    Returns:
+        dict in forward order: key, `outer/inner` in a nested model -> layer;
+        a layer that is called several times has the key of its first call.
+    """
+    found = {}
+    for _, node, key in walk(trace(model)):
+        if isinstance(node.layer, kind) and node.layer not in found.values():
+            found[key] = node.layer
+    return found
+
+
 def has_graph(layer):
     """Whether a layer is a nested functional or Sequential model.
 

@@ -7,20 +7,36 @@ import keras
 
 from rrelu_tf import data, models
 from rrelu_tf.errors import UserError
-from rrelu_tf.training import optimizers, schedules, strategy
+from rrelu_tf.training import (
+    optimizers,
+    penalties,
+    phases,
+    schedules,
+    starting,
+    strategy,
+)
 
 
-def check(recipe):
+def check(recipe, start=None):
     """Refuses at once what needs no data to be found wrong.
+
+    Args:
+        recipe: the `Recipe`.
+        start: path of the model to start from, None for none.
 
     Raises:
         UserError: for an unknown architecture, activation, optimizer or
             schedule, or choices of theirs that do not go together.
     """
-    create_optimizer(recipe, create_schedule(recipe, steps_per_epoch=1))
+    for phase in phases.of(recipe):
+        schedule = create_schedule(recipe, 1, phase.epochs)
+        create_optimizer(recipe, schedule)
+    if start is not None:
+        make_model(recipe, 1, (4, 4, 1), start)
+        return
     # Layers without weights: a fraction of a second, and no memory.
     with keras.StatelessScope(initialize_variables=False):
-        create_model(recipe, num_classes=1, input_shape=(4, 4, 1))
+        make_model(recipe, num_classes=1, input_shape=(4, 4, 1))
 
 
 def load_data(recipe, *, data_dir=None, **options):
@@ -53,16 +69,12 @@ def _check_folder(data_dir):
 
 def create_model(recipe, num_classes, input_shape):
     """The recipe's model, newly initialised, in the current dtype policy."""
-    regularizer = None
-    if recipe.slope_l1:
-        regularizer = keras.regularizers.L1(recipe.slope_l1)
     try:
         return models.create(
             recipe.arch,
             num_classes=num_classes,
             input_shape=tuple(input_shape),
             activation=recipe.activation,
-            slope_regularizer=regularizer,
             sync_batch_norm=recipe.sync_batch_norm,
         )
     except UserError as error:
@@ -72,12 +84,25 @@ def create_model(recipe, num_classes, input_shape):
         raise UserError(str(error).replace(name, arch)) from error
 
 
-def create_schedule(recipe, steps_per_epoch):
-    """The recipe's learning rate, a function of the step."""
+def make_model(recipe, num_classes, input_shape, start=None):
+    """The model that a run trains: new, or the one in the file `start`."""
+    if start is None:
+        model = create_model(recipe, num_classes, input_shape)
+    else:
+        model = starting.load(start, recipe.activation)
+    penalties.add(model, slope_l1=recipe.slope_l1, gamma_l1=recipe.gamma_l1)
+    return model
+
+
+def create_schedule(recipe, steps_per_epoch, epochs=None):
+    """The recipe's learning rate, a function of the step.
+
+    Over the whole run, or over so many `epochs` of it.
+    """
     return schedules.create(
         recipe.schedule,
         recipe.learning_rate,
-        epochs=recipe.epochs,
+        epochs=epochs or recipe.epochs,
         steps_per_epoch=steps_per_epoch,
         warmup_epochs=recipe.warmup_epochs,
         milestones=recipe.milestones,
@@ -93,6 +118,8 @@ def create_optimizer(recipe, schedule):
         momentum=recipe.momentum,
         nesterov=recipe.nesterov,
         weight_decay=recipe.weight_decay,
+        slope_decay=recipe.slope_decay,
+        slope_learning_rate=recipe.slope_learning_rate,
     )
 
 

@@ -56,12 +56,15 @@ def best_epoch(history):
     """The first epoch of the highest validation accuracy; 0 before any.
 
     Without validation data nothing tells the epochs apart: the last is best.
+    In two-step training only the epochs of the last row's step count.
     """
     if not history:
         return 0
     if history[-1].get("val_accuracy") is None:
         return history[-1]["epoch"]
-    return max(history, key=lambda row: row["val_accuracy"])["epoch"]
+    step = history[-1].get("step")
+    rows = [row for row in history if row.get("step") == step]
+    return max(rows, key=lambda row: row["val_accuracy"])["epoch"]
 
 
 def capture(model, history):

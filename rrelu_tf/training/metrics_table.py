@@ -29,7 +29,9 @@ def write(path, history):
         UserError: if the file cannot be written; the old one is kept.
     """
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(
+        text, COLUMNS, lineterminator="\n", extrasaction="ignore"
+    )
     writer.writeheader()
     writer.writerows(history)
     atomic.write_text(path, text.getvalue())

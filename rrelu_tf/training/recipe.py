@@ -37,7 +37,13 @@ class Recipe:
     momentum: float = 0.9
     nesterov: bool = False
     weight_decay: float = 5e-4
+    slope_decay: float = 1.0
+    slope_learning_rate: float = 1.0
     slope_l1: float = 0.0
+    gamma_l1: float = 0.0
+    two_step_epochs: int = 0
+    two_step_zeta: float = 0.03
+    start: str = ""
     label_smoothing: float = 0.0
     mixed_precision: str = "none"
     jit_compile: bool = False
@@ -55,6 +61,12 @@ class Recipe:
                 raise UserError(
                     f"{name} must be {rule}. Received: {name}={value}"
                 )
+        if self.two_step_epochs >= self.epochs:
+            raise UserError(
+                f"The first of two steps must end before the run's "
+                f"{self.epochs} epochs do. "
+                f"Received: two_step_epochs={self.two_step_epochs}"
+            )
         for name, (rule, chosen) in _WITHOUT_EFFECT.items():
             value = getattr(self, name)
             if value != getattr(Recipe, name) and chosen(self):
@@ -99,7 +111,15 @@ RULES = {
     "gamma": ("a finite number above 0", _finite_above_zero),
     "momentum": ("at least 0 and below 1", _below_one),
     "weight_decay": ("a finite number, at least 0", _finite_not_negative),
+    "slope_decay": ("a finite factor, at least 0", _finite_not_negative),
+    "slope_learning_rate": (
+        "a finite factor, at least 0",
+        _finite_not_negative,
+    ),
     "slope_l1": ("a finite number, at least 0", _finite_not_negative),
+    "gamma_l1": ("a finite number, at least 0", _finite_not_negative),
+    "two_step_epochs": ("at least 0", lambda value: value >= 0),
+    "two_step_zeta": ("a finite number, at least 0", _finite_not_negative),
     "label_smoothing": ("at least 0 and below 1", _below_one),
     "mixed_precision": (
         "one of " + ", ".join(PRECISIONS),
@@ -120,8 +140,23 @@ _WITHOUT_EFFECT = {
         "is for the schedule multistep alone",
         lambda recipe: recipe.schedule != "multistep",
     ),
-    "slope_l1": (
-        "needs a rotated activation (rrelu, rgelu, rsilu), which has slopes",
-        lambda recipe: recipe.activation in ("relu", "gelu", "silu"),
+    **dict.fromkeys(
+        ("slope_l1", "slope_decay", "slope_learning_rate", "two_step_epochs"),
+        (
+            "needs a rotated activation (rrelu, rgelu, rsilu), which has "
+            "slopes",
+            lambda recipe: recipe.activation in ("relu", "gelu", "silu"),
+        ),
+    ),
+    "two_step_zeta": (
+        "is for two-step training: give --two_step_epochs, too",
+        lambda recipe: not recipe.two_step_epochs,
+    ),
+    **dict.fromkeys(
+        ("arch", "mixed_precision", "sync_batch_norm"),
+        (
+            "is that of the model to start from",
+            lambda recipe: bool(recipe.start),
+        ),
     ),
 }

@@ -7,7 +7,13 @@ import pathlib
 
 from rrelu_tf import atomic
 from rrelu_tf.errors import UserError
-from rrelu_tf.training import building, checkpoints, claim, surroundings
+from rrelu_tf.training import (
+    building,
+    checkpoints,
+    claim,
+    starting,
+    surroundings,
+)
 from rrelu_tf.training.recipe import Recipe
 
 _FILE = "run.json"
@@ -117,8 +123,11 @@ class Run:
         return checkpoint
 
     def _model(self, checkpoint):
-        model = building.create_model(
-            self.recipe, self.info["num_classes"], self.info["image_shape"]
+        model = building.make_model(
+            self.recipe,
+            self.info["num_classes"],
+            self.info["image_shape"],
+            starting.place(self.recipe, self.path),
         )
         checkpoints.restore(checkpoint, model)
         return model
@@ -179,6 +188,7 @@ def start(path, recipe, data, *, data_dir, download):
     for folder, names in _WRITTEN.items():
         atomic.discard_leftovers(path / folder, *names)
     atomic.write_text(path / _FILE, json.dumps(info, indent=2) + "\n")
+    starting.keep(recipe, path)
     return Run(path, info)
 
 
@@ -211,7 +221,10 @@ def _same_data(old, new, path):
 # What training writes by way of temporary files, which a killed process could
 # not delete. Other commands may be writing theirs in the same folder.
 _WRITTEN = {
-    ".": (_FILE, "metrics.csv", "report.json", "report.md"),
+    ".": (
+        *(_FILE, starting.FILE),
+        *("metrics.csv", "report.json", "report.md"),
+    ),
     "checkpoints": ("epoch-*.npz",),
     "plots": ("*.png",),
 }

@@ -12,18 +12,22 @@ class Saving(keras.callbacks.Callback):
     Args:
         run: the `run_folder.Run` that is trained.
         history: list of rows of the epochs done so far; grows in place.
+        step: 1 or 2 in two-step training, noted in the rows; else None.
     """
 
-    def __init__(self, run, history):
+    def __init__(self, run, history, step=None):
         super().__init__()
         self.run = run
         self.history = history
+        self.step = step
 
     def on_epoch_end(self, epoch, logs=None):
         """Saves the epoch; raises `UserError` rather than save a NaN."""
         row = {"epoch": epoch + 1}
         for column in metrics_table.COLUMNS[1:]:
             row[column] = logs.get(column)
+        if self.step is not None:
+            row["step"] = self.step
         self.history.append(row)
         self.save()
 

@@ -3,14 +3,14 @@
 import numpy as np
 
 from rrelu_tf.layers import Rotated
+from rrelu_tf.strip.graph import layers_of
 
 
 def of(model):
     """Maps the name of each rotated layer to its slopes, `(channels,)`."""
     return {
-        layer.name: np.asarray(layer.slope)
-        for layer in model.layers
-        if isinstance(layer, Rotated)
+        key: np.asarray(layer.slope)
+        for key, layer in layers_of(model, Rotated).items()
     }
 
 

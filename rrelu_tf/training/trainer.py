@@ -8,10 +8,12 @@ from rrelu_tf.training import (
     building,
     checkpoints,
     claim,
+    phases,
     pictures,
     report,
     run_folder,
     slopes,
+    starting,
     strategy,
 )
 from rrelu_tf.training.finite_loss import FiniteLoss
@@ -50,7 +52,8 @@ def train(recipe, path, *, data_dir=None, download=False):
             return run
         # First: a seed starts TensorFlow's runtime, with the devices it has.
         devices = strategy.create(recipe.strategy, recipe.virtual_devices)
-        building.check(recipe)
+        start = starting.place(recipe, path)
+        building.check(recipe, start)
         _prepare(recipe, devices)
         where = {"data_dir": data_dir, "download": download}
         data = building.load_data(recipe, **where)
@@ -62,15 +65,15 @@ def train(recipe, path, *, data_dir=None, download=False):
             test=data.test_size,
         )
         with devices.scope(), building.precision(recipe.mixed_precision):
-            schedule = building.create_schedule(recipe, data.steps_per_epoch)
-            model = building.create_model(
-                recipe, data.num_classes, data.image_shape
+            model = building.make_model(
+                recipe, data.num_classes, data.image_shape, start
             )
-            building.compile_model(recipe, model, schedule)
+            if start is not None:
+                starting.check(model, data)
             interruption.check()
             with claim.claimed(path):
                 run = run_folder.start(path, recipe, data, **where)
-                _fit(run, model, data, schedule, interruption)
+                _fit(run, model, data, interruption)
                 pictures.draw(
                     run.path / "plots",
                     slopes.of(run.last()),
@@ -95,27 +98,43 @@ def _prepare(recipe, devices):
         tf.config.experimental.enable_op_determinism()
 
 
-def _fit(run, model, data, schedule, interruption):
+def _fit(run, model, data, interruption):
+    trainable = list(model.trainable_variables)
+    for phase in phases.of(run.recipe):
+        checkpoint = checkpoints.latest(run.checkpoints)
+        if checkpoint is not None:
+            checkpoints.restore(checkpoint, model)
+        if phase.is_ahead(checkpoint, run.recipe.epochs):
+            phase.prepare(model, trainable)
+            _fit_phase(run, phase, checkpoint, model, data, interruption)
+
+
+def _fit_phase(run, phase, checkpoint, model, data, interruption):
+    """Goes on with a phase from the checkpoint, or from its own start."""
     recipe = run.recipe
-    checkpoint = checkpoints.latest(run.checkpoints)
     history = checkpoint.history if checkpoint else []
-    saving = Saving(run, history)
-    saving.set_model(model)
-    if checkpoint is not None:
-        checkpoints.restore(checkpoint, model, model.optimizer)
-        print(f"going on after epoch {checkpoint.epoch} of {recipe.epochs}")
-    # Epoch 0 too; and after a resume the table fits the checkpoint again.
-    saving.save()
     done = len(history)
-    if done == recipe.epochs:
+    schedule = building.create_schedule(
+        recipe, data.steps_per_epoch, phase.epochs
+    )
+    building.compile_model(recipe, model, schedule)
+    if checkpoint is not None and (done > phase.start or not done):
+        checkpoints.restore(checkpoint, model, model.optimizer)
+        print(f"going on after epoch {done} of {recipe.epochs}")
+    saving = Saving(run, history, phase.step)
+    saving.set_model(model)
+    # Epoch 0 too; and after a resume the table fits the checkpoint again.
+    if done == 0 or done > phase.start:
+        saving.save()
+    if done == phase.end:
         return
-    progress = Progress(recipe.epochs, done, data.steps_per_epoch)
+    progress = Progress(phase.end, done, data.steps_per_epoch)
     with progress:
         model.fit(
-            data.train(done, recipe.epochs),
+            data.train(done, phase.end),
             steps_per_epoch=data.steps_per_epoch,
             initial_epoch=done,
-            epochs=recipe.epochs,
+            epochs=phase.end,
             validation_data=data.validation,
             shuffle=False,
             verbose=0,

@@ -39,7 +39,7 @@ def test_precision_ends_with_its_block():
 
 
 def test_slope_l1_adds_its_penalty_to_the_loss():
-    create = building.create_model
+    create = building.make_model
     plain, penalised = (
         create(Recipe(arch="fcnn", slope_l1=factor), 10, (8, 8, 1))
         for factor in (0.0, 0.5)

@@ -1,0 +1,230 @@
+"""The RReLU paper's plots: BN scales, active paths, accuracy against savings.
+
+Each function draws one PNG file and writes it atomically.
+"""
+
+import keras
+import numpy as np
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from rrelu_tf.analysis import figure
+from rrelu_tf.analysis.paths import path_lengths
+from rrelu_tf.errors import UserError
+from rrelu_tf.strip.graph import trace, walk
+
+_BINS = 50  # as the authors' code has it
+# One colour and one marker a method, apart for the colour-blind, too.
+_COLOURS = (
+    *(figure.AFTER, figure.REMOVED, "#2e8b6f", "#7b5ea7"),
+    *("#b8860b", figure.ACCENT, "#c2548a", "#5f9ea0"),
+)
+_MARKERS = "osD^vPX*"
+
+
+def gamma_histogram(gammas, path, threshold=None):
+    """All scales of a network's batch normalisations.
+
+    Args:
+        gammas: a functional `keras.Model`, or a dict of arrays.
+        path: PNG file.
+        threshold: float; scales of at most this size, which network slimming
+            removes, have another colour. None draws one colour.
+
+    Raises:
+        UserError: if there are no scales, or the file cannot be written.
+    """
+    values = _gammas(gammas)
+    low, high = min(values.min(), 0), max(values.max(), 0)
+    edges = np.linspace(low, high if low < high else low + 1, _BINS + 1)
+    dead = np.abs(values) <= (-1 if threshold is None else threshold)
+    with figure.saved(path) as axes:
+        axes.hist(
+            [values[~dead], values[dead]],
+            edges,
+            stacked=True,
+            color=[figure.AFTER, figure.REMOVED],
+            label=[f"{(~dead).sum():,} kept", f"{dead.sum():,} removed"],
+        )
+        title = f"{len(values):,} BN scales"
+        if threshold is not None:
+            title += f", {dead.mean():.1%} of them at most {threshold:g}"
+            axes.legend(loc="upper right")
+        axes.set_title(title)
+        axes.set_xlabel("BN scale (gamma)")
+        axes.set_ylabel("channels")
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def path_length_histogram(nets, path):
+    """How long the paths through residual nets are, in filters alive.
+
+    Args:
+        nets: dict, label -> filters alive in each block, as
+            `paths.block_filters` returns them; two nets are easily told apart.
+        path: PNG file.
+
+    Raises:
+        UserError: if there are no nets or no blocks, or the file cannot be
+            written.
+    """
+    if not nets:
+        raise UserError(f"A plot needs at least one net. Received: {nets=}")
+    drawn = {label: path_lengths(filters) for label, filters in nets.items()}
+    longest = max(lengths[-1] for lengths, _ in drawn.values())
+    edges = np.linspace(0, max(longest, 1), _BINS + 1)
+    with figure.saved(path) as axes:
+        for (label, (lengths, counts)), colour in zip(
+            drawn.items(), _cycle(_COLOURS, len(drawn)), strict=True
+        ):
+            paths = counts.sum()
+            # Python's division of ints stays exact where they outgrow floats.
+            shares = np.array([count / paths for count in counts])
+            mean = float(shares @ lengths)
+            text = (
+                f"{label}: {_power(len(nets[label]))} paths, mean {mean:,.0f}"
+            )
+            style = {"bins": edges, "weights": shares, "color": colour}
+            axes.hist(lengths, alpha=0.35, **style)
+            axes.hist(lengths, histtype="step", lw=1.6, label=text, **style)
+            axes.axvline(mean, ymax=0.8, color=colour, linestyle=":")
+        axes.set_title("Active path lengths")
+        axes.set_xlabel("filters alive in the blocks that a path takes")
+        axes.set_ylabel("share of paths")
+        axes.yaxis.set_major_formatter(PercentFormatter(1))
+        axes.set_xlim(edges[0], edges[-1])
+        axes.set_ylim(top=1.25 * axes.get_ylim()[1])
+        axes.legend(loc="upper left")
+
+
+def accuracy_against_savings(methods, path, *, saved="FLOPs", title=None):
+    """Accuracy against savings, several methods on one plot.
+
+    A method's mark is the mean over its seeds; its bars are the sample
+    standard deviations both ways, and the faint marks are the seeds.
+
+    Args:
+        methods: dict, label -> array-like (seeds, 2) of (saving, accuracy),
+            both shares of 1; or (points, seeds, 2), for instance one point a
+            threshold, whose means a line joins.
+        path: PNG file.
+        saved: what was saved, for the axis.
+        title: text above; None for a plain one.
+
+    Raises:
+        UserError: if there are no methods or their numbers have another
+            shape, or the file cannot be written.
+    """
+    points = {label: _points(label, given) for label, given in methods.items()}
+    if not points:
+        raise UserError(
+            f"A plot needs at least one method. Received: {methods}"
+        )
+    looks = zip(
+        points.items(),
+        _cycle(_COLOURS, len(points)),
+        _cycle(_MARKERS, len(points)),
+        strict=True,
+    )
+    with figure.saved(path, size=(6.4, 4.6)) as axes:
+        for (label, values), colour, marker in looks:
+            _draw_method(axes, label, values, colour, marker)
+        axes.set_title(title or f"Accuracy against {saved} saved")
+        axes.set_xlabel(f"{saved} saved")
+        axes.set_ylabel("test accuracy")
+        axes.xaxis.set_major_formatter(PercentFormatter(1))
+        axes.yaxis.set_major_formatter(PercentFormatter(1))
+        axes.grid(axis="x")
+        _frame(axes, np.concatenate([*map(_extent, points.values())]))
+        axes.legend(loc="best", fontsize=9)
+
+
+def _extent(values):
+    """The seeds and the ends of their bars, (number, 2)."""
+    means = values.mean(axis=1)
+    spreads = _spreads(values)
+    return np.concatenate(
+        [values.reshape(-1, 2), means - spreads, means + spreads]
+    )
+
+
+def _spreads(values):
+    """Sample standard deviations over the seeds, 0 for a single one."""
+    if values.shape[1] == 1:
+        return np.zeros((len(values), 2))
+    return values.std(axis=1, ddof=1)
+
+
+def _frame(axes, values):
+    """Limits with no saving in them, and not too close around one point."""
+    savings, accuracies = values.T
+    low, high = min(savings.min(), 0), max(savings.max(), 0.01)
+    axes.set_xlim(low - 0.06 * (high - low), high + 0.06 * (high - low))
+    middle = (accuracies.min() + accuracies.max()) / 2
+    half = max(0.6 * (accuracies.max() - accuracies.min()), 0.01)
+    axes.set_ylim(middle - half, middle + half)
+
+
+def _draw_method(axes, label, values, colour, marker):
+    means = values.mean(axis=1)
+    seeds = values.shape[1]
+    spreads = _spreads(values)
+    if seeds > 1:
+        axes.scatter(
+            *values.reshape(-1, 2).T,
+            marker=marker,
+            s=14,
+            color=colour,
+            alpha=0.35,
+            linewidths=0,
+        )
+    axes.errorbar(
+        *means.T,
+        xerr=spreads[:, 0],
+        yerr=spreads[:, 1],
+        fmt=marker,
+        linestyle="-" if len(means) > 1 else "none",
+        color=colour,
+        capsize=3 if seeds > 1 else 0,
+        elinewidth=1.2,
+        markersize=7,
+        label=f"{label} ({seeds} seed{'s' if seeds > 1 else ''})",
+    )
+
+
+def _points(label, given):
+    """Float array (points, seeds, 2)."""
+    try:
+        values = np.asarray(given, float)
+    except (TypeError, ValueError):
+        values = np.empty(0)
+    values = values[None] if values.ndim == 2 else values
+    if values.ndim != 3 or values.shape[-1] != 2 or not values.size:
+        raise UserError(
+            "A method's results must be (saving, accuracy) for each seed, as "
+            f"many at each point. Received: {label}={given}"
+        )
+    return values
+
+
+def _cycle(looks, count):
+    return [looks[number % len(looks)] for number in range(count)]
+
+
+def _power(blocks):
+    return f"$2^{{{blocks}}}$"
+
+
+def _gammas(gammas):
+    if isinstance(gammas, keras.Model):
+        gammas = {
+            key: keras.ops.convert_to_numpy(node.layer.gamma)
+            for _, node, key in walk(trace(gammas))
+            if isinstance(node.layer, keras.layers.BatchNormalization)
+            and node.layer.scale
+        }
+    if not gammas:
+        raise UserError(
+            "A histogram of BN scales needs a model with batch normalisations "
+            f"that scale. Received: gammas={gammas}"
+        )
+    return np.concatenate([np.ravel(values) for values in gammas.values()])

@@ -1,0 +1,91 @@
+"""Lays runs side by side: one page, and a table.
+
+    bin/report runs/cifar10-resnet20-relu-seed0 --runs='runs/*rrelu*' \\
+        --out=report.html
+
+writes a page that needs no other file, with tables, accuracy against savings
+and the runs' figures, and the tables as Markdown beside it (report.md). Runs
+that differ in the seed alone are one recipe: mean and spread. Exit codes: 0
+done; 2 a mistake in what was given.
+"""
+
+import glob
+import pathlib
+
+from absl import flags
+
+from rrelu_tf import atomic
+from rrelu_tf.commands import entry, quiet
+from rrelu_tf.errors import UserError
+
+
+class _Flags(flags.FlagValues):
+    """Flags among which run folders may stand without a name."""
+
+    def __call__(self, argv, known_only=False):
+        program, *folders = super().__call__(argv, known_only)
+        self["run"].value = [*self["run"].value, *folders]
+        return [program]
+
+
+FLAGS = _Flags()
+
+flags.DEFINE_multi_string(
+    "run",
+    [],
+    "Run folder of bin/train, pruned or not; plain arguments are the same.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
+    "runs", None, "Pattern of run folders, as runs/*.", flag_values=FLAGS
+)
+flags.DEFINE_string(
+    "out", "report.html", "The page, an .html file.", flag_values=FLAGS
+)
+
+
+def main(argv=None):
+    """Runs the command; returns its exit code."""
+    return entry.run(FLAGS, _call, argv)
+
+
+def _call(values):
+    out = _page(values.out)
+    folders = _folders(values)
+    quiet.import_tensorflow()
+    from rrelu_tf.reporting import groups, page, pictures, runs, table
+
+    results = runs.collect(folders)
+    grouped = groups.group(results)
+    tables = [table.of_recipes(grouped), table.of_runs(results)]
+    overview = pictures.of_groups(grouped)
+    text = page.render(results, tables, overview, pictures.of_runs(results))
+    atomic.write_text(out, text)
+    beside = out.with_suffix(".md")
+    atomic.write_text(beside, table.markdown(tables))
+    print(f"page: {out}\ntable: {beside}")
+
+
+def _page(out):
+    path = pathlib.Path(out)
+    if path.suffix not in (".html", ".htm"):
+        raise UserError(f"out must be an .html file. Received: out={out}")
+    return path
+
+
+def _folders(values):
+    """The run folders that the flags name, one at least."""
+    folders = list(values.run)
+    if values.runs is not None:
+        found = sorted(glob.glob(values.runs))
+        folders += (f for f in found if pathlib.Path(f).is_dir())
+        if not folders:
+            raise UserError(
+                "runs must be a pattern that some folder fits. "
+                f"Received: runs={values.runs}"
+            )
+    if not folders:
+        raise UserError(
+            "bin/report needs at least one run folder. Received: run=none"
+        )
+    return folders

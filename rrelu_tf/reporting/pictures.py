@@ -1,0 +1,152 @@
+"""The figures of a report: those that the runs hold, and some over all."""
+
+import dataclasses
+import pathlib
+import tempfile
+
+from rrelu_tf.analysis import paper_plots, training_curves
+from rrelu_tf.errors import UserError
+from rrelu_tf.reporting.groups import SHOWN
+
+_CURVES = "Training curves"
+# Kind -> where a run may have it, first come, first shown.
+_KINDS = {
+    _CURVES: ("plots/training_curves.png",),
+    "Slopes": ("pruned/plots/slopes.png", "plots/slopes.png"),
+    "Channels alive": ("pruned/plots/alive.png", "plots/alive.png"),
+    "Validation accuracy against zeta": (
+        "pruned/plots/accuracy_against_zeta.png",
+    ),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """One figure.
+
+    Attributes:
+        caption: one line below it.
+        png: bytes of the file.
+    """
+
+    caption: str
+    png: bytes
+
+
+def of_runs(results):
+    """The figures that the runs' folders hold, side by side.
+
+    Curves that a run did not draw are drawn from its `metrics.csv`.
+
+    Args:
+        results: list of `Result`.
+
+    Returns:
+        dict: kind -> list of `Picture`, without kinds that no run has.
+
+    Raises:
+        UserError: if a file cannot be read.
+    """
+    found = {kind: [] for kind in _KINDS}
+    for result in results:
+        for kind, names in _KINDS.items():
+            files = [result.path / name for name in names]
+            file = next((file for file in files if file.is_file()), None)
+            if file is not None:
+                png = _bytes(file)
+            elif kind == _CURVES:
+                table = result.path / "metrics.csv"
+                png = _drawn(training_curves.training_curves, table)
+            else:
+                continue
+            found[kind].append(Picture(result.label, png))
+    return {kind: pictures for kind, pictures in found.items() if pictures}
+
+
+def of_groups(groups):
+    """Accuracy against savings: a plot for each data set and quantity.
+
+    Runs that were not pruned stand at no saving, with the accuracy of their
+    last epoch. Data sets without a pruned run have no plot.
+
+    Args:
+        groups: list of `Group`.
+
+    Returns:
+        List of `Picture`.
+    """
+    pictures = []
+    for data in dict.fromkeys(group.first.data for group in groups):
+        here = [group for group in groups if group.first.data == data]
+        if all(group.first.pruned is None for group in here):
+            continue
+        name = here[0].first.recipe["dataset"]
+        for field, saved in (("weights", "weights"), ("flops", "FLOPs")):
+            methods = {
+                label: _points(group, field)
+                for label, group in zip(labels(here), here, strict=True)
+            }
+            methods = {k: points for k, points in methods.items() if points}
+            if methods:
+                title = f"{name}: accuracy against {saved} saved"
+                draw = paper_plots.accuracy_against_savings
+                png = _drawn(draw, methods, saved=saved, title=title)
+                pictures.append(Picture(title, png))
+    return pictures
+
+
+def _points(group, field):
+    """[(saving, accuracy)] of the runs of which both are known."""
+    points = []
+    for result in group.results:
+        if result.pruned is None:
+            points.append((0.0, result.accuracy))
+        elif None not in (result.saving(field), result.pruned.after.accuracy):
+            point = (result.saving(field), result.pruned.after.accuracy)
+            points.append(point)
+    return points
+
+
+def labels(groups):
+    """What tells groups on one plot apart: the recipe where it differs.
+
+    Args:
+        groups: list of `Group`.
+
+    Returns:
+        List of as many strings; each names the activation, at least.
+    """
+    recipes = [group.first.recipe for group in groups]
+    shown = [
+        name
+        for name in SHOWN
+        if name == "activation" or len({recipe[name] for recipe in recipes}) > 1
+    ]
+    found = []
+    for group, recipe in zip(groups, recipes, strict=True):
+        flags = [
+            f"{name}={value}"
+            for name, value in group.flags.items()
+            if name != "pruned"
+            and any(g.flags.get(name, value) != value for g in groups)
+        ]
+        flags += [] if group.flags.get("pruned", True) else ["not pruned"]
+        found.append(", ".join([" ".join(recipe[n] for n in shown), *flags]))
+    return found
+
+
+def _drawn(draw, content, **options):
+    with tempfile.TemporaryDirectory() as folder:
+        file = pathlib.Path(folder, "figure.png")
+        draw(content, file, **options)
+        return file.read_bytes()
+
+
+def _bytes(file):
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise UserError(
+            f"A run's plots must be readable, but: {error.strerror}. "
+            f"Received: plot={file}"
+        ) from error

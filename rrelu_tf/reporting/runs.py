@@ -1,0 +1,144 @@
+"""What the folders of finished runs hold."""
+
+import dataclasses
+import json
+import pathlib
+
+from rrelu_tf.analysis import report
+from rrelu_tf.errors import UserError
+from rrelu_tf.training.run_folder import Run
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What one run came to.
+
+    Attributes:
+        path: `pathlib.Path` of the run's folder.
+        label: short name, unlike that of every other run reported with it.
+        recipe: dict of the flags that decided the run.
+        data: one line on the data as they really were.
+        epochs: int, whole epochs trained.
+        accuracy: test accuracy of the last epoch, in [0, 1].
+        machine: dict, as `run.json` has it.
+        pruned: the `analysis.report.Report` of bin/prune; None without one.
+        convention: dict of "memory" and "flops", percent saved as the authors'
+            scripts count; None where that is not defined or not known.
+    """
+
+    path: pathlib.Path
+    label: str
+    recipe: dict
+    data: str
+    epochs: int
+    accuracy: float
+    machine: dict
+    pruned: report.Report | None
+    convention: dict | None
+
+    def saving(self, quantity):
+        """The share of a quantity that pruning saved; None if unknown.
+
+        Args:
+            quantity: name of a field of `analysis.report.Measurements`.
+        """
+        if self.pruned is None:
+            return None
+        before = getattr(self.pruned.before, quantity)
+        after = getattr(self.pruned.after, quantity)
+        if not before or after is None:
+            return None
+        return 1 - after / before
+
+
+def collect(folders):
+    """Reads runs; one that is given twice is read once.
+
+    Args:
+        folders: paths of run folders of bin/train, pruned or not.
+
+    Returns:
+        List of `Result`, in the order given.
+
+    Raises:
+        UserError: if there are none, or one is no run, is unfinished, or has a
+            damaged report.
+    """
+    found = {pathlib.Path(folder).resolve(): folder for folder in folders}
+    if not found:
+        raise UserError("A report needs at least one run. Received: runs=none")
+    paths = [pathlib.Path(folder) for folder in found.values()]
+    labels = _labels(list(found))
+    return [_read(*pair) for pair in zip(paths, labels, strict=True)]
+
+
+def _read(path, label):
+    run = Run.open(path)
+    if not run.is_finished:
+        raise UserError(
+            "A run must be finished to be reported: the same bin/train command "
+            f"goes on with it. Received: run={path}"
+        )
+    try:
+        measured = json.loads((path / "report.json").read_text())
+        epochs = int(measured["last"]["epoch"])
+        accuracy = float(measured["last"]["test_accuracy"])
+        data, machine = str(run.info["data"]), dict(run.info["machine"])
+        classes = int(run.info["num_classes"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            "A finished run must have a whole run.json and report.json. "
+            f"Received: run={path}"
+        ) from error
+    pruned, convention = _pruned(path, run.recipe.arch, classes)
+    return Result(
+        path=path,
+        label=label,
+        recipe=run.recipe.to_dict(),
+        data=data,
+        epochs=epochs,
+        accuracy=accuracy,
+        machine=machine,
+        pruned=pruned,
+        convention=convention,
+    )
+
+
+def _pruned(path, arch, classes):
+    """(what bin/prune reported, savings as the authors count), or Nones."""
+    folder = path / "pruned"
+    if not folder.exists():
+        return None, None
+    try:
+        compared = report.read(folder)
+        manifest = json.loads((folder / "manifest.json").read_text())
+        compared.rows()  # raises for figures that are no numbers
+        float(compared.notes["zeta"])
+        alive = manifest.get("alive")
+        alive = None if alive is None else [int(n) for n in alive.values()]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            "What bin/prune wrote must be whole: report.json and manifest.json "
+            f"in pruned/. Received: run={path}"
+        ) from error
+    return compared, _convention(arch, alive, classes)
+
+
+def _convention(arch, alive, classes):
+    if alive is None:
+        return None
+    from rrelu_tf.analysis.seed_convention import seed_convention
+
+    try:
+        return seed_convention(arch, alive, num_classes=classes)
+    except UserError:  # the authors count a few architectures only
+        return None
+
+
+def _labels(paths):
+    """The shortest ends of paths that tell all of them apart."""
+    for depth in range(1, max(len(path.parts) for path in paths)):
+        labels = ["/".join(path.parts[-depth:]) for path in paths]
+        if len(set(labels)) == len(labels):
+            return labels
+    return [str(path) for path in paths]

@@ -1,0 +1,222 @@
+"""Runs and recipes as tables of text, and those as Markdown."""
+
+import dataclasses
+import html
+
+from rrelu_tf.reporting.groups import SHOWN
+
+UNKNOWN = "-"
+# Flags that have a column of their own, or show in the columns of pruning.
+_IN_COLUMNS = ("epochs", "pruned")
+# Heading of a saving -> the field of `Measurements` that it is of.
+_COSTS = {
+    "parameters": "parameters",
+    "conv and linear weights": "weights",
+    "FLOPs per image": "flops",
+    "CPU time per batch": "cpu_ms",
+}
+# The same for the authors' way of counting: name in `Result.convention`.
+_CONVENTION = {
+    "memory saved (seed convention)": "memory",
+    "FLOPs saved (seed convention)": "flops",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A table of text.
+
+    Attributes:
+        title: one line.
+        columns: tuple of headings.
+        words: int; so many columns on the left are words, the others numbers.
+        rows: list of tuples of text, as long as `columns`.
+        note: one paragraph that explains it.
+    """
+
+    title: str
+    columns: tuple
+    words: int
+    rows: list
+    note: str
+
+
+def of_recipes(groups):
+    """Mean and spread over the seeds, a row a recipe.
+
+    Args:
+        groups: list of `Group`.
+
+    Returns:
+        A `Table`.
+    """
+    words = ("recipe", "flags", "seeds")
+    columns = (
+        *words,
+        "epochs",
+        "test accuracy",
+        "zeta",
+        "pruned: test accuracy",
+        *(f"{heading} saved" for heading in _COSTS),
+        *_CONVENTION,
+    )
+    return Table(
+        title="Recipes",
+        columns=columns,
+        words=len(words),
+        rows=[_recipe_row(group) for group in groups],
+        note=(
+            "Mean ± sample standard deviation over the seeds; a single seed "
+            "has no deviation. Test accuracy is the last epoch's. Savings are "
+            "exact, of the stripped model; the seed convention is how the "
+            "RReLU authors' scripts count, for their image sizes. Flags are "
+            "those in which recipes of the same data set and architecture "
+            "differ. A dash is what was not measured or is not defined."
+        ),
+    )
+
+
+def of_runs(results):
+    """Every run, before => after pruning.
+
+    Args:
+        results: list of `Result`.
+
+    Returns:
+        A `Table`.
+    """
+    words = ("run", "data set", "architecture", "activation")
+    columns = (
+        *words,
+        "seed",
+        "epochs",
+        "test accuracy",
+        "zeta",
+        "pruned: test accuracy",
+        *_COSTS,
+        *_CONVENTION,
+    )
+    return Table(
+        title="Runs",
+        columns=columns,
+        words=len(words),
+        rows=[_run_row(result) for result in results],
+        note=(
+            "Test accuracy as recorded: the last epoch's, and after pruning "
+            "with the change to the checkpoint that was pruned, in points. "
+            "Costs are those of the dense model => the stripped one."
+        ),
+    )
+
+
+def markdown(tables):
+    """Tables as GitHub's Markdown, each under its title."""
+    return "\n".join(_markdown(table) for table in tables)
+
+
+def _recipe_row(group):
+    recipe = group.first.recipe
+    flags = ", ".join(
+        f"{name}={value}"
+        for name, value in group.flags.items()
+        if name not in _IN_COLUMNS
+    )
+    accuracy = group.spread(lambda run: 100 * run.accuracy)
+    after = group.spread(_pruned_accuracy)
+    return (
+        " ".join(recipe[name] for name in SHOWN),
+        flags or UNKNOWN,
+        ", ".join(map(str, group.seeds)),
+        str(group.first.epochs),
+        _with_spread(*accuracy, ".2f", " %"),
+        _with_spread(*group.spread(_zeta), ".4g"),
+        _with_spread(*after, ".2f", " %"),
+        *(
+            _with_spread(*group.spread(_saving(field)), ".2f", " %")
+            for field in _COSTS.values()
+        ),
+        *(
+            _with_spread(*group.spread(_convention(name)), ".2f", " %")
+            for name in _CONVENTION.values()
+        ),
+    )
+
+
+def _run_row(result):
+    savings = (_convention(name)(result) for name in _CONVENTION.values())
+    zeta = _zeta(result)
+    return (
+        result.label,
+        *(result.recipe[name] for name in SHOWN),
+        str(result.recipe["seed"]),
+        str(result.epochs),
+        f"{100 * result.accuracy:.2f} %",
+        UNKNOWN if zeta is None else f"{zeta:.4g}",
+        _accuracy_change(result),
+        *(_cost_change(result, field) for field in _COSTS.values()),
+        *(UNKNOWN if s is None else f"{s:.2f} %" for s in savings),
+    )
+
+
+def _with_spread(mean, deviation, form, unit=""):
+    if mean is None:
+        return UNKNOWN
+    spread = "" if deviation is None else f" ± {deviation:{form}}"
+    return f"{mean:{form}}{spread}{unit}"
+
+
+def _zeta(result):
+    return result.pruned and float(result.pruned.notes["zeta"])
+
+
+def _pruned_accuracy(result):
+    accuracy = result.pruned and result.pruned.after.accuracy
+    return None if accuracy is None else 100 * accuracy
+
+
+def _saving(field):
+    def percent(result):
+        share = result.saving(field)
+        return None if share is None else 100 * share
+
+    return percent
+
+
+def _convention(name):
+    return lambda result: result.convention and result.convention[name]
+
+
+def _accuracy_change(result):
+    after = _pruned_accuracy(result)
+    if after is None:
+        return UNKNOWN
+    before = result.pruned.before.accuracy
+    change = "" if before is None else f" ({after - 100 * before:+.2f})"
+    return f"{after:.2f} %{change}"
+
+
+def _cost_change(result, field):
+    share = result.saving(field)
+    if share is None:
+        return UNKNOWN
+    sides = (result.pruned.before, result.pruned.after)
+    unit, form = (" ms", ",.2f") if field == "cpu_ms" else ("", ",")
+    before, after = (f"{getattr(side, field):{form}}{unit}" for side in sides)
+    return f"{before} => {after} ({-100 * share:+.2f} %)"
+
+
+def _markdown(table):
+    numbers = len(table.columns) - table.words
+    rule = ["---"] * table.words + ["---:"] * numbers
+    rows = [table.columns, rule, *table.rows]
+    lines = "\n".join(f"| {' | '.join(map(_cell, row))} |" for row in rows)
+    return f"## {table.title}\n\n{lines}\n\n{table.note}\n"
+
+
+def _cell(text):
+    """One line that neither ends the cell nor is markup."""
+    plain = html.escape(" ".join(text.split()), quote=False)
+    plain = plain.replace("=&gt;", "=>")
+    for mark in "\\|*_`[]":
+        plain = plain.replace(mark, f"\\{mark}")
+    return plain

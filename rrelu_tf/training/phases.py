@@ -1,0 +1,70 @@
+"""One training, or two: first the slopes alone, then the rest without them."""
+
+import dataclasses
+
+import numpy as np
+
+from rrelu_tf.errors import UserError
+from rrelu_tf.layers import Rotated
+from rrelu_tf.strip.graph import layers_of
+
+
+@dataclasses.dataclass(frozen=True)
+class Phase:
+    """Epochs that share an optimizer and a schedule.
+
+    Attributes:
+        start: epochs done when it begins.
+        end: epochs done when it ends.
+        step: 1 or 2 in two-step training, else None.
+        zeta: |slope| up to which step 2 silences a channel.
+    """
+
+    start: int
+    end: int
+    step: int | None = None
+    zeta: float = 0.0
+
+    @property
+    def epochs(self):
+        """How many epochs it has."""
+        return self.end - self.start
+
+    def is_ahead(self, checkpoint, epochs):
+        """Whether epochs of it are left, or it is the last of the run's."""
+        done = checkpoint.epoch if checkpoint else 0
+        return done < self.end or done == self.end == epochs
+
+    def prepare(self, model, trainable):
+        """Silences and freezes what the step says; before `compile`.
+
+        `trainable` are the variables of the model that a step may train.
+
+        Step 1 trains the slopes alone: all other weights stay at their random
+        initialisation, and only the statistics of normalisations move. Step 2
+        begins with the slopes of step 1, those up to zeta at 0, and freezes
+        them; all other weights train. Source: the RReLU authors' code.
+        """
+        if self.step is None:
+            return
+        slopes = [layer.slope for layer in layers_of(model, Rotated).values()]
+        if not slopes:
+            raise UserError(
+                "Two-step training needs slopes, and the model has none. "
+                f"Received: model={model.name}"
+            )
+        ids = {id(slope) for slope in slopes}
+        for variable in trainable:
+            variable.trainable = (id(variable) in ids) == (self.step == 1)
+        if self.step == 2:
+            for slope in slopes:
+                values = slope.numpy()
+                slope.assign(np.where(np.abs(values) > self.zeta, values, 0))
+
+
+def of(recipe):
+    """The phases of a `Recipe`, in order."""
+    first, last = recipe.two_step_epochs, recipe.epochs
+    if not first:
+        return [Phase(0, last)]
+    return [Phase(0, first, 1), Phase(first, last, 2, recipe.two_step_zeta)]

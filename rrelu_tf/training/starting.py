@@ -1,0 +1,89 @@
+"""The model that a run starts from, when it does not start from scratch."""
+
+import pathlib
+
+from rrelu_tf import atomic
+from rrelu_tf.errors import UserError
+from rrelu_tf.layers import Rotated
+from rrelu_tf.models import loading
+from rrelu_tf.rotation import rotate
+from rrelu_tf.strip.graph import layers_of
+
+FILE = "start.keras"
+_ROTATED = ("rrelu", "rgelu", "rsilu")
+
+
+def load(path, activation):
+    """The model to go on with: a pruned one, or one that is now rotated.
+
+    Args:
+        path: a `.keras` file.
+        activation: of the recipe. With a rotated one a model without slopes is
+            rotated, slopes 1, which leaves its function as it is: the variant
+            that the RReLU authors call "retrain".
+
+    Returns:
+        A `keras.Model`.
+
+    Raises:
+        UserError: a file that cannot be read; a model with slopes though the
+            activation is a plain one, or without anything to rotate.
+    """
+    try:
+        model = loading.load(path)
+    except UserError as error:
+        raise UserError(
+            str(error).replace("Received: model=", "Received: start=")
+        ) from error
+    slopes = layers_of(model, Rotated)
+    if activation in _ROTATED:
+        return model if slopes else rotate(model)
+    if slopes:
+        raise UserError(
+            "A model with slopes needs a rotated --activation. "
+            f"Received: activation={activation}"
+        )
+    return model
+
+
+def check(model, data):
+    """Refuses a model that does not fit the data.
+
+    Raises:
+        UserError: other image shapes, or another number of classes.
+    """
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise UserError(
+            "The model to start from must have one input and one output. "
+            f"Received: start={model.name}"
+        )
+    image, logits = tuple(model.input_shape[1:]), tuple(model.output_shape[1:])
+    fits = len(image) == len(data.image_shape) and all(
+        size in (None, given)
+        for size, given in zip(image, data.image_shape, strict=True)
+    )
+    if not fits or logits != (data.num_classes,):
+        raise UserError(
+            f"The model to start from must take images of {data.image_shape} "
+            f"and give {data.num_classes} logits, and it takes {image} and "
+            f"gives {logits}. Received: start={model.name}"
+        )
+
+
+def place(recipe, folder):
+    """Where the model lies: in the run's folder once the run has begun.
+
+    Returns:
+        A `pathlib.Path`; None for a run that starts from scratch.
+    """
+    if not recipe.start:
+        return None
+    kept = pathlib.Path(folder) / FILE
+    return kept if kept.is_file() else pathlib.Path(recipe.start)
+
+
+def keep(recipe, folder):
+    """Copies the model into a run's folder, so that the run needs no other."""
+    source = place(recipe, folder)
+    if source is not None and source.name != FILE:
+        atomic.write_bytes(folder / FILE, source.read_bytes())

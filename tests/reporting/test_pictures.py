@@ -1,0 +1,75 @@
+"""The figures that a report shows."""
+
+import csv
+
+from rrelu_tf.reporting import pictures
+from rrelu_tf.reporting.groups import group
+
+SIGNATURE = b"\x89PNG\r\n"
+
+
+def write_metrics(folder):
+    with (folder / "metrics.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["epoch", "loss", "accuracy"])
+        table.writerow([1, 0.5, 0.8])
+
+
+def test_plots_of_pruning_go_before_those_of_training(result, tmp_path):
+    for name in ("plots", "pruned/plots"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "slopes.png").write_bytes(name.encode())
+    (tmp_path / "plots" / "training_curves.png").write_bytes(b"curves")
+    found = pictures.of_runs([result(tmp_path)])
+    assert {kind: [p.png for p in made] for kind, made in found.items()} == {
+        "Training curves": [b"curves"],
+        "Slopes": [b"pruned/plots"],
+    }
+
+
+def test_curves_that_a_run_did_not_draw_are_drawn(result, tmp_path):
+    write_metrics(tmp_path)
+    found = pictures.of_runs([result(tmp_path)])
+    (picture,) = found.pop("Training curves")
+    assert picture.png.startswith(SIGNATURE)
+    assert picture.caption == "rrelu-0"
+    assert not found
+    assert [file.name for file in tmp_path.iterdir()] == ["metrics.csv"]
+
+
+def test_each_data_set_has_its_own_accuracies(result):
+    runs = [
+        result(flops=500),
+        result(flops=500, seed=1),
+        result(activation="relu"),
+        result(flops=500, dataset="mnist", data="mnist: 28x28x1"),
+        result(dataset="cifar10", data="cifar10: JPEG"),
+    ]
+    made = pictures.of_groups(group(runs))
+    assert [picture.caption for picture in made] == [
+        "digits: accuracy against weights saved",
+        "digits: accuracy against FLOPs saved",
+        "mnist: accuracy against weights saved",
+        "mnist: accuracy against FLOPs saved",
+    ]
+    assert all(picture.png.startswith(SIGNATURE) for picture in made)
+
+
+def test_without_a_pruned_run_there_is_nothing_to_compare(result):
+    assert pictures.of_groups(group([result(), result(seed=1)])) == []
+
+
+def test_recipes_on_one_plot_are_named_by_what_differs(result):
+    runs = [
+        result(flops=500),
+        result(flops=500, slope_l1=1e-4),
+        result(flops=500, slope_l1=1e-4, seed=1),
+        result(slope_l1=1e-4),
+        result(flops=500, arch="fcnn"),
+    ]
+    assert pictures.labels(group(runs)) == [
+        "resnet20 rrelu, slope_l1=0.0",
+        "resnet20 rrelu, slope_l1=0.0001",
+        "resnet20 rrelu, slope_l1=0.0001, not pruned",
+        "fcnn rrelu",
+    ]

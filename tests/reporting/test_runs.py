@@ -1,0 +1,145 @@
+"""What is read from a run's folder, and which folders are refused."""
+
+import json
+import shutil
+
+import pytest
+
+from rrelu_tf.commands import prune, train
+from rrelu_tf.errors import UserError
+from rrelu_tf.reporting import runs
+
+# TensorFlow cannot take its determinism back: other tests would run under it.
+IN_PROCESS = "--nodeterministic"
+# The counts that the authors publish for ResNet-20 on CIFAR-10, zeta 0.1.
+PUBLISHED = [16, 16, 16, 16, 16, 15, 32, 31, *[32] * 4, *[64] * 5, 40]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    run = tmp_path_factory.mktemp("trained") / "run"
+    flags = ["--arch=fcnn", "--epochs=1", "--learning_rate=0.02"]
+    assert train.main(["train", *flags, f"--run={run}", IN_PROCESS]) == 0
+    return run
+
+
+@pytest.fixture(scope="module")
+def pruned(trained, tmp_path_factory):
+    run = tmp_path_factory.mktemp("pruned") / "run"
+    shutil.copytree(trained, run)
+    assert prune.main(["prune", f"--run={run}", "--zeta=0.8"]) == 0
+    return run
+
+
+def edit(file, change):
+    """Changes a JSON file in place."""
+    content = json.loads(file.read_text())
+    change(content)
+    file.write_text(json.dumps(content))
+
+
+def test_a_run_holds_what_its_report_says(trained):
+    (result,) = runs.collect([trained])
+    report = json.loads((trained / "report.json").read_text())
+    assert result.accuracy == report["last"]["test_accuracy"]
+    assert (result.epochs, result.recipe["seed"]) == (1, 0)
+    assert result.data == report["data"]
+    assert (result.pruned, result.convention) == (None, None)
+    assert result.saving("flops") is None
+
+
+def test_a_pruned_run_holds_exact_savings(pruned):
+    (result,) = runs.collect([pruned])
+    report = json.loads((pruned / "pruned" / "report.json").read_text())
+    before, after = report["before"], report["after"]
+    assert result.pruned.notes["zeta"] == 0.8
+    for quantity in ("parameters", "weights", "flops"):
+        saved = 1 - after[quantity] / before[quantity]
+        assert 0 < saved < 1
+        assert result.saving(quantity) == pytest.approx(saved)
+
+
+def test_the_seed_convention_is_told_where_there_is_one(pruned, tmp_path):
+    alive = {f"rrelu{place}": n for place, n in enumerate(PUBLISHED)}
+    for arch, expected in (("resnet20", (5.62, 3.09)), ("fcnn", None)):
+        run = tmp_path / arch
+        shutil.copytree(pruned, run)
+        edit(
+            run / "run.json", lambda info, a=arch: info["flags"].update(arch=a)
+        )
+        manifest = run / "pruned" / "manifest.json"
+        edit(manifest, lambda m: m.update(alive=alive))
+        found = runs.collect([run])[0].convention
+        if expected is None:
+            assert found is None
+        else:
+            saved = (found["memory"], found["flops"])
+            assert saved == pytest.approx(expected, abs=0.01)
+        edit(manifest, lambda m: m.pop("alive"))
+        assert runs.collect([run])[0].convention is None
+
+
+def test_a_run_given_twice_is_read_once(trained, pruned, monkeypatch):
+    monkeypatch.chdir(trained.parent)
+    found = runs.collect(["run", trained, pruned, f"{pruned}/../run"])
+    assert [result.pruned is None for result in found] == [True, False]
+
+
+def test_labels_tell_runs_apart(trained, pruned):
+    found = runs.collect([trained, pruned])
+    labels = [result.label for result in found]
+    assert labels == [f"{run.parent.name}/run" for run in (trained, pruned)]
+    assert runs.collect([trained])[0].label == "run"
+
+
+def damaged(name, change):
+    def damage(run):
+        change(run / name)
+
+    return damage
+
+
+def half(file):
+    file.write_text(file.read_text()[:99])
+
+
+@pytest.mark.parametrize(
+    "damage, rule",
+    [
+        (shutil.rmtree, "must hold a readable run.json"),
+        (lambda run: [shutil.rmtree(run), run.mkdir()], "readable run.json"),
+        (damaged("run.json", half), "readable run.json"),
+        (damaged("report.json", lambda file: file.unlink()), "be finished"),
+        (damaged("report.json", half), "whole run.json and report.json"),
+        (
+            damaged("report.json", lambda f: edit(f, lambda r: r.pop("last"))),
+            "whole run.json and report.json",
+        ),
+        (
+            damaged("run.json", lambda f: edit(f, lambda r: r.pop("data"))),
+            "whole run.json and report.json",
+        ),
+        (damaged("pruned/report.json", half), "in pruned/"),
+        (damaged("pruned/manifest.json", lambda f: f.unlink()), "in pruned/"),
+        (damaged("pruned/manifest.json", half), "in pruned/"),
+        (
+            damaged("pruned/report.json", lambda f: edit(f, dict.clear)),
+            "in pruned/",
+        ),
+    ],
+)
+def test_a_folder_that_is_no_whole_run_is_one_line(
+    pruned, tmp_path, damage, rule
+):
+    run = tmp_path / "damaged"
+    shutil.copytree(pruned, run)
+    damage(run)
+    with pytest.raises(UserError) as raised:
+        runs.collect([pruned, run])
+    assert rule in str(raised.value)
+    assert str(raised.value).endswith(f"Received: run={run}")
+
+
+def test_no_runs_are_one_line():
+    with pytest.raises(UserError, match=r"at least one run.*runs=none$"):
+        runs.collect([])

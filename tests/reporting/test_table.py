@@ -1,0 +1,72 @@
+"""Rows of runs and recipes, and their Markdown."""
+
+from rrelu_tf.reporting import table
+from rrelu_tf.reporting.groups import group
+
+
+def cells(made):
+    """List of dicts, heading -> cell."""
+    return [dict(zip(made.columns, row, strict=True)) for row in made.rows]
+
+
+def test_a_pruned_run_is_told_before_and_after(result):
+    savings = {"memory": 5.618, "flops": 3.09}
+    run = result(accuracy=0.93, flops=250, seed=7, convention=savings)
+    (row,) = cells(table.of_runs([run]))
+    assert row == {
+        "run": "rrelu-7",
+        "data set": "digits",
+        "architecture": "resnet20",
+        "activation": "rrelu",
+        "seed": "7",
+        "epochs": "12",
+        "test accuracy": "93.00 %",
+        "zeta": "0.1",
+        "pruned: test accuracy": "92.00 % (-1.00)",
+        "parameters": "2,000 => 1,000 (-50.00 %)",
+        "conv and linear weights": "1,000 => 750 (-25.00 %)",
+        "FLOPs per image": "1,000 => 250 (-75.00 %)",
+        "CPU time per batch": "-",
+        "memory saved (seed convention)": "5.62 %",
+        "FLOPs saved (seed convention)": "3.09 %",
+    }
+
+
+def test_a_run_without_pruning_has_dashes(result):
+    (row,) = cells(table.of_runs([result()]))
+    known = ["run", "data set", "architecture", "activation", "seed", "epochs"]
+    known.append("test accuracy")
+    assert {name for name in row if row[name] != "-"} == set(known)
+    (row,) = table.of_recipes(group([result()])).rows
+    assert (
+        row == ("digits resnet20 rrelu", "-", "0", "12", "90.00 %") + ("-",) * 8
+    )
+
+
+def test_seeds_are_mean_and_spread(result):
+    runs = [
+        result(seed=1, accuracy=0.90, flops=500),
+        result(seed=0, accuracy=0.94, flops=300),
+        result(activation="relu", weight_decay=1e-4, accuracy=0.91),
+    ]
+    pruned, plain = cells(table.of_recipes(group(runs)))
+    assert pruned["recipe"] == "digits resnet20 rrelu"
+    assert pruned["flags"] == "weight_decay=0.0005"
+    assert pruned["seeds"] == "0, 1"
+    assert pruned["test accuracy"] == "92.00 ± 2.83 %"
+    assert pruned["FLOPs per image saved"] == "60.00 ± 14.14 %"
+    assert plain["flags"] == "weight_decay=0.0001"
+    assert plain["test accuracy"] == "91.00 %"
+
+
+def test_no_cell_breaks_out_of_the_markdown(result):
+    evil = "a|b\n<script>alert(1)</script> `x` [y](z) *w*"
+    text = table.markdown([table.of_runs([result(label=evil)])])
+    lines = text.splitlines()
+    (row,) = [line for line in lines if "alert" in line]
+    assert "<script>" not in text
+    assert "a\\|b &lt;script&gt;" in row
+    (header,) = [line for line in lines if line.startswith("| run")]
+    assert row.replace("\\|", "").count("|") == header.count("|")
+    for mark in ("[", "`", "*"):
+        assert mark not in row.replace(f"\\{mark}", "")
