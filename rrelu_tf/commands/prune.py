@@ -17,11 +17,19 @@ from rrelu_tf.errors import UserError
 FLAGS = flags.FlagValues()
 
 flags.DEFINE_string("run", None, "Run folder of bin/train.", flag_values=FLAGS)
+flags.DEFINE_enum(
+    "score",
+    "slope",
+    ["slope", "bn"],
+    "What channels are judged by: the slopes of rotated activations, or the "
+    "scales of batch normalisations (network slimming).",
+    flag_values=FLAGS,
+)
 flags.DEFINE_string(
     "zeta",
     "auto",
-    "Slopes of at most this size go; auto: the largest that validation data "
-    "allow.",
+    "Channels whose slope, or scale, is at most this size go; auto: the "
+    "largest that validation data allow.",
     flag_values=FLAGS,
 )
 flags.DEFINE_float(
@@ -91,6 +99,7 @@ def _call(values):
     pruned = procedure.prune(
         model,
         data.validation,
+        method=values.score,
         zeta=zeta,
         tolerance=values.tolerance / 100,
         align=values.align,
@@ -122,7 +131,7 @@ def _zeta(text):
 
 def _show(choice, report, folder):
     """The curve, the table and where the files are."""
-    print("zeta, slopes at 0, validation accuracy:")
+    print("zeta, silent channels, validation accuracy:")
     for trial in choice.curve:
         mark = "  <= chosen" if trial == choice.chosen else ""
         accuracy = "not measured"

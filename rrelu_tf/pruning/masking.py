@@ -77,7 +77,7 @@ def mask(model, keep):
                 f"Received: {key}={stays.dtype} array of shape {stays.shape}"
             )
         for reached in _to_zero(graph, node, key):
-            _zero(reached.layer, ~stays)
+            zero(reached.layer, ~stays)
     return masked
 
 
@@ -103,7 +103,7 @@ def copy(model):
     if not model.trainable:
         twin.trainable = False
     if isinstance(model, Stripped):
-        twin.kept = model.kept
+        twin.kept, twin.axes = model.kept, model.axes
     return twin
 
 
@@ -144,7 +144,7 @@ def _axis(graph, node):
     return graph.channel_axis(node) % rank
 
 
-def _zero(layer, gone):
+def zero(layer, gone):
     """Zeroes the weights that make these channels' outputs."""
     for name in (
         *("kernel", "pointwise_kernel", "bias"),

@@ -6,11 +6,17 @@ import pathlib
 import shutil
 
 from rrelu_tf import atomic
-from rrelu_tf.analysis import accuracy, explain, latency, plots, report
+from rrelu_tf.analysis import (
+    accuracy,
+    explain,
+    latency,
+    paper_plots,
+    plots,
+    report,
+)
 from rrelu_tf.analysis.profile import profile
 from rrelu_tf.errors import UserError
 from rrelu_tf.pruning.procedure import Pruned
-from rrelu_tf.scoring import score
 from rrelu_tf.strip import kept
 from rrelu_tf.strip.graph import trace, walk
 
@@ -117,7 +123,7 @@ def _compare(source, pruned, data, folder, notes):
         )
     )
     dense.unlink()
-    slopes = sum(len(values) for values in score(source, "slope").values())
+    scored = sum(len(values) for values in pruned.scores.values())
     trial, baseline = pruned.choice.chosen, pruned.choice.baseline
     if trial.accuracy is not None:
         validation = f"{baseline.accuracy:.4f} => {trial.accuracy:.4f}"
@@ -127,7 +133,8 @@ def _compare(source, pruned, data, folder, notes):
         after,
         title=f"{source.name} on {data.name}, zeta {trial.zeta:.4g}",
         zeta=trial.zeta,
-        slopes_removed=f"{trial.dead} of {slopes}",
+        score=pruned.method,
+        channels_removed=f"{trial.dead} of {scored}",
         verified=(
             "stripped equals masked within "
             f"{pruned.equivalence.relative:.1e} of the largest output "
@@ -144,9 +151,13 @@ def _manifest(source, pruned, data):
     widths = {
         key: graph.channels(node) for graph, node, key in walk(trace(source))
     }
+    # The authors' counting is one of slopes.
+    alive = _alive(pruned) if pruned.method == "slope" else None
     return {
         "source": source.name,
+        "score": pruned.method,
         "zeta": pruned.choice.chosen.zeta,
+        "alive": alive,
         "channels": widths,
         "kept": {k: v.tolist() for k, v in kept(pruned.model).items()},
         "preprocessing": json.loads(data.preprocessing.to_json()),
@@ -155,20 +166,27 @@ def _manifest(source, pruned, data):
 
 
 def _plot(source, pruned, folder):
-    """Slopes, alive channels along the depth, accuracy if it was measured."""
-    scores = score(source, "slope")
+    """Scores, alive channels along the depth, accuracy if it was measured."""
     zeta = pruned.choice.chosen.zeta
-    plots.slope_histogram(source, folder / "slopes.png", zeta)
-    alive = {key: int((s > zeta).sum()) for key, s in scores.items()}
-    total = {key: len(s) for key, s in scores.items()}
-    plots.alive_along_depth(alive, total, folder / "alive.png")
+    if pruned.method == "slope":
+        plots.slope_histogram(source, folder / "slopes.png", zeta)
+    else:
+        paper_plots.gamma_histogram(source, folder / "gammas.png", zeta)
+    total = {key: len(s) for key, s in pruned.scores.items()}
+    plots.alive_along_depth(_alive(pruned), total, folder / "alive.png")
     curve = pruned.choice.curve
     if curve[0].accuracy is None:
         return
-    slopes = sum(total.values())
+    channels = sum(total.values())
     plots.accuracy_against_zeta(
         [(trial.zeta, trial.accuracy) for trial in curve],
         zeta,
         folder / "accuracy_against_zeta.png",
-        alive=[1 - trial.dead / slopes for trial in curve],
+        alive=[1 - trial.dead / channels for trial in curve],
     )
+
+
+def _alive(pruned):
+    """layer -> how many of its channels score above zeta."""
+    zeta = pruned.choice.chosen.zeta
+    return {k: int((s > zeta).sum()) for k, s in pruned.scores.items()}

@@ -22,24 +22,39 @@ class Pruned:
     Attributes:
         model: the stripped model.
         masked: the model of the source's widths that it equals.
+        method: what the channels were scored by, "slope" or "bn".
+        scores: dict: layer -> float array (channels,).
         choice: the `zeta.Choice`; its curve has the thresholds tried.
         equivalence: what `verify` measured.
     """
 
     model: keras.Model
     masked: keras.Model
+    method: str
+    scores: dict
     choice: zeta_search.Choice
     equivalence: object
 
 
-def prune(model, validation, *, zeta="auto", tolerance=0.001, align="gather"):
-    """Chooses zeta, silences the slopes up to it, strips, verifies.
+def prune(
+    model,
+    validation,
+    *,
+    method="slope",
+    zeta="auto",
+    tolerance=0.001,
+    align="gather",
+):
+    """Chooses zeta, silences the channels up to it, strips, verifies.
 
     Args:
-        model: a `keras.Model` with rotated activations, returning logits.
+        model: a `keras.Model` that returns logits.
         validation: `tf.data.Dataset` of (images, int labels) batches, or None
             where `zeta` is a number.
-        zeta: a threshold on |slope|, or "auto": `zeta.search` on validation.
+        method: "slope", of rotated activations, or "bn", the scales of batch
+            normalisations: network slimming.
+        zeta: a threshold on |slope| or |gamma|, or "auto": `zeta.search` on
+            validation.
         tolerance: accuracy that "auto" may give up, in [0, 1].
         align: as of `rrelu_tf.strip`.
 
@@ -47,18 +62,18 @@ def prune(model, validation, *, zeta="auto", tolerance=0.001, align="gather"):
         A `Pruned`.
 
     Raises:
-        UserError: a model without slopes; a bad `zeta`; a threshold that
+        UserError: a model without such scores; a bad `zeta`; a threshold that
             removes nothing, or every channel on the way to the output.
         NotEquivalent: the stripped model is not equal to the masked one.
     """
-    scores = score(model, "slope")
+    scores = score(model, method)
     if zeta == "auto":
         if validation is None:
             raise UserError(
                 "zeta=auto is chosen on validation data, and this run held "
                 "none out: give --zeta a number. Received: zeta=auto"
             )
-        silencing = Silencing(model, validation)
+        silencing = Silencing(model, validation, scores)
         choice = zeta_search.search(
             scores, silencing.accuracy, tolerance=tolerance
         )
@@ -68,12 +83,13 @@ def prune(model, validation, *, zeta="auto", tolerance=0.001, align="gather"):
     masked = mask(model, keep)
     _check(masked, choice, scores, zeta, tolerance)
     stripped = strip(masked, align=align)
-    return Pruned(stripped, masked, choice, verify(masked, stripped))
+    proof = verify(masked, stripped)
+    return Pruned(stripped, masked, method, scores, choice, proof)
 
 
 def _given(model, scores, validation, zeta):
     """The trials of a threshold that the user chose, and of 0."""
-    silencing = validation and Silencing(model, validation)
+    silencing = validation and Silencing(model, validation, scores)
     baseline, chosen = (
         zeta_search.Trial(
             threshold,
@@ -98,7 +114,8 @@ def _check(masked, choice, scores, zeta, tolerance):
             else f"none is at or below it; the smallest is {smallest:.4g}"
         )
         raise UserError(
-            f"Pruning must remove a slope, and {reason}. Received: zeta={zeta}"
+            f"Pruning must remove a channel, and {reason}. "
+            f"Received: zeta={zeta}"
         )
     if not analyse(trace(masked)).connected:
         raise UserError(

@@ -32,11 +32,11 @@ def check(recipe, start=None):
         schedule = create_schedule(recipe, 1, phase.epochs)
         create_optimizer(recipe, schedule)
     if start is not None:
-        make_model(recipe, 1, (4, 4, 1), start)
+        make_model(recipe, 1, (32, 32, 3), start)
         return
     # Layers without weights: a fraction of a second, and no memory.
     with keras.StatelessScope(initialize_variables=False):
-        make_model(recipe, num_classes=1, input_shape=(4, 4, 1))
+        make_model(recipe, num_classes=1, input_shape=(32, 32, 3))
 
 
 def load_data(recipe, *, data_dir=None, **options):

@@ -62,9 +62,29 @@ def test_silencing_measures_what_the_masked_model_computes(model, validation):
         np.mean(np.argmax(masked(images), axis=-1) == labels)
         for images, labels in validation.unbatch().batch(200)
     ]
-    silencing = Silencing(model, validation)
+    scores = rrelu_tf.score(model, "slope")
+    silencing = Silencing(model, validation, scores)
     assert silencing.accuracy(1.0) == pytest.approx(right[0])
     assert silencing.accuracy(0.0) == 1.0  # thresholds do not add up
+
+
+def test_network_slimming_thresholds_the_scales_of_norms():
+    i = keras.Input((2,))
+    x = keras.layers.Dense(4, name="d")(i)
+    x = keras.layers.BatchNormalization(name="norm")(x)
+    x = keras.layers.ReLU(name="act")(x)
+    net = keras.Model(i, keras.layers.Dense(2, name="head")(x))
+    net.get_layer("norm").gamma.assign([1.0, -0.2, 0.1, -2.0])
+    net.get_layer("norm").beta.assign([0.1, 0.5, 0.5, 0.5])
+    pruned = procedure.prune(net, None, method="bn", zeta=0.2)
+    assert pruned.model.get_layer("d").units == 2
+    assert rrelu_tf.kept(pruned.model)["norm"].tolist() == [0, 3]
+    assert pruned.choice.chosen.dead == 2
+
+
+def test_a_model_without_norms_has_no_such_score(model, validation):
+    with pytest.raises(UserError, match="bn score"):
+        procedure.prune(model, validation, method="bn")
 
 
 def test_a_zeta_that_kills_the_output_path_is_refused(model, validation):
