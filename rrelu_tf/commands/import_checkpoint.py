@@ -22,7 +22,8 @@ FLAGS = flags.FlagValues()
 flags.DEFINE_string(
     "checkpoint",
     None,
-    "A .th, .pth or .pt file with a state dict.",
+    "A .th, .pth or .pt file with a state dict, or an .npz file that this "
+    "command wrote.",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
@@ -65,7 +66,10 @@ def _call(values):
     from rrelu_tf import models
     from rrelu_tf.models import torch_checkpoint
 
-    arrays = torch_checkpoint.read(values.checkpoint)
+    if pathlib.Path(values.checkpoint).suffix == ".npz":
+        arrays = models.seed_weights.read(values.checkpoint)
+    else:
+        arrays = torch_checkpoint.read(values.checkpoint)
     num_classes = values.num_classes
     if num_classes is None:
         num_classes = torch_checkpoint.num_classes(arrays, values.checkpoint)

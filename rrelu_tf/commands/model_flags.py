@@ -99,21 +99,22 @@ def load(values, saved_models=False):
 
         run = Run.open(values.run)
     if values.model is not None:
-        return _from_file(pathlib.Path(values.model), run, saved_models)
+        return from_file(pathlib.Path(values.model), run, saved_models)
     return _from_run(run, values.which)
 
 
 def _from_run(run, which):
     pruned = run.path / "pruned" / "model.keras"
     if which == "pruned" or (which == "auto" and pruned.exists()):
-        return _from_file(pruned, run, False)
+        return from_file(pruned, run, False)
     if which == "last":
         return Chosen(f"{run.path} (last epoch)", run.path, run, run.last(), {})
     label = f"{run.path} (best epoch, {run.best_epoch})"
     return Chosen(label, run.path, run, run.best(), {})
 
 
-def _from_file(path, run, saved_models):
+def from_file(path, run=None, saved_models=False):
+    """The `Chosen` of one file, with what lies beside it."""
     if path.suffix == ".keras":
         from rrelu_tf.models import loading
 

@@ -1,22 +1,31 @@
 """Chooses zeta, strips the dead channels of a run, verifies, reports.
 
     bin/prune --run=runs/digits-resnet20-rrelu-seed0
+    bin/prune --model=net.keras --dataset=cifar10 --zeta=0.1
 
-writes `<run>/pruned/`: the small model, the manifest of what it kept, the
-report and plots. A model that is not equal to the masked one is never
-written. Exit codes: 0 done; 2 a mistake in what was given.
+writes `<run>/pruned/`, or `net_pruned/`: the small model, the manifest of what
+it kept, the report and plots. A model that is not equal to the masked one is
+never written. Exit codes: 0 done; 2 a mistake in what was given.
 """
 
 import math
+import pathlib
 
 from absl import flags
 
-from rrelu_tf.commands import entry, quiet
+from rrelu_tf.commands import data_flags, entry, model_flags, quiet
 from rrelu_tf.errors import UserError
 
 FLAGS = flags.FlagValues()
 
 flags.DEFINE_string("run", None, "Run folder of bin/train.", flag_values=FLAGS)
+flags.DEFINE_string(
+    "model",
+    None,
+    "A .keras file instead, with the flags that name its data.",
+    flag_values=FLAGS,
+)
+data_flags.define(FLAGS)
 flags.DEFINE_enum(
     "score",
     "slope",
@@ -57,13 +66,8 @@ flags.DEFINE_enum(
 flags.DEFINE_string(
     "out",
     None,
-    "Folder to write; default: <run>/pruned.",
-    flag_values=FLAGS,
-)
-flags.DEFINE_string(
-    "data_dir",
-    None,
-    "TFDS folder, if not the one that the run was trained from.",
+    "Folder to write; default: <run>/pruned, or <name>_pruned beside the "
+    "model.",
     flag_values=FLAGS,
 )
 
@@ -74,16 +78,48 @@ def main(argv=None):
 
 
 def _call(values):
-    if not values.run:
-        raise UserError("bin/prune needs a run folder. Received: run=None")
+    _check(values)
     zeta = _zeta(values.zeta)
+    quiet.import_tensorflow()
+    from rrelu_tf.pruning import outputs, procedure
+
+    model, data, folder, notes = (
+        _of_run(values) if values.run else _of_file(values)
+    )
+    pruned = procedure.prune(
+        model,
+        data.validation,
+        method=values.score,
+        zeta=zeta,
+        tolerance=values.tolerance / 100,
+        align=values.align,
+    )
+    notes["align"] = values.align
+    report = outputs.write(folder, model, pruned, data, notes)
+    _show(pruned.choice, report, folder)
+
+
+def _check(values):
+    if bool(values.run) == bool(values.model):
+        raise UserError(
+            "bin/prune needs a run folder, or else a model. "
+            f"Received: run={values.run}, model={values.model}"
+        )
+    if values.model and values["which"].present:
+        raise UserError(
+            "--which chooses among a run's checkpoints and may not be given "
+            f"with --model. Received: which={values.which}"
+        )
     if not 0 <= values.tolerance <= 100:
         raise UserError(
             "tolerance must lie between 0 and 100 points. "
             f"Received: tolerance={values.tolerance}"
         )
-    quiet.import_tensorflow()
-    from rrelu_tf.pruning import outputs, procedure
+
+
+def _of_run(values):
+    """(model, data, folder to write, notes for the report)."""
+    from rrelu_tf.pruning import outputs
     from rrelu_tf.training.run_folder import Run
 
     run = Run.open(values.run)
@@ -94,23 +130,22 @@ def _call(values):
         )
     folder = outputs.check_folder(values.out or run.path / "pruned")
     model = run.last() if values.which == "last" else run.best()
-    where = {"data_dir": values.data_dir} if values.data_dir else {}
-    data = run.data(**where)
-    pruned = procedure.prune(
-        model,
-        data.validation,
-        method=values.score,
-        zeta=zeta,
-        tolerance=values.tolerance / 100,
-        align=values.align,
-    )
-    notes = {
-        "checkpoint": values.which,
-        "run": str(run.path),
-        "align": values.align,
-    }
-    report = outputs.write(folder, model, pruned, data, notes)
-    _show(pruned.choice, report, folder)
+    notes = {"checkpoint": values.which, "run": str(run.path)}
+    return model, data_flags.load(values, run), folder, notes
+
+
+def _of_file(values):
+    """The same, of a model that no run made."""
+    from rrelu_tf.export import fitting
+    from rrelu_tf.pruning import outputs
+
+    path = pathlib.Path(values.model)
+    chosen = model_flags.from_file(path)
+    beside = path.with_name(f"{path.stem}_pruned")
+    folder = outputs.check_folder(values.out or beside)
+    data = data_flags.load(values, None, chosen.preprocessing)
+    fitting.check(chosen.model, data.image_shape, data.num_classes)
+    return chosen.model, data, folder, {"model": str(path)}
 
 
 def _zeta(text):

@@ -41,7 +41,7 @@ def load_seed_weights(model, npz):
         UserError: a file that cannot be read, or whose names or shapes are
             not exactly the model's; the model is then unchanged.
     """
-    return load_named(model, _read(npz), f"npz={npz}")
+    return load_named(model, read(npz), f"npz={npz}")
 
 
 def save_seed_weights(model, file):
@@ -120,7 +120,8 @@ def check_floats(arrays, source):
             )
 
 
-def _read(npz):
+def read(npz):
+    """Name -> float array, of the file; raises `UserError` for any other."""
     path = pathlib.Path(npz)
     try:
         # A .npz file is a zip file; np.load would take .npy and pickles, too.

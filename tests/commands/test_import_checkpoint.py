@@ -9,6 +9,7 @@ import pytest
 
 from rrelu_tf import models
 from rrelu_tf.commands import evaluate, import_checkpoint
+from rrelu_tf.models import seed_weights
 
 # Keras 3.15 saves variables by a protocol that NumPy 2 deprecates.
 pytestmark = pytest.mark.filterwarnings(
@@ -82,6 +83,22 @@ def test_the_other_commands_take_the_model(fcnn, tmp_path, capfd):
     assert run(*FCNN, f"--checkpoint={fcnn}", f"--out={out}") == 0
     assert evaluate.main(["evaluate", f"--model={out}"]) == 0
     assert "accuracy" in capfd.readouterr().out
+
+
+def test_an_npz_is_a_checkpoint_too(tmp_path):
+    net = models.create("fcnn", num_classes=7, input_shape=(4, 4, 1))
+    with (tmp_path / "net.npz").open("wb") as file:
+        seed_weights.save_seed_weights(net, file)
+    out = tmp_path / "net.keras"
+    given = ["--arch=fcnn", "--activation=relu", "--input_shape=4,4,1"]
+    given += [f"--checkpoint={tmp_path / 'net.npz'}", f"--out={out}"]
+    assert import_checkpoint.main(["import_checkpoint", *given]) == 0
+    for old, new in zip(
+        net.get_weights(),
+        keras.saving.load_model(out).get_weights(),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(old, new)
 
 
 def test_the_npz_loads_into_a_model(fcnn, tmp_path):

@@ -184,7 +184,38 @@ def test_bad_thresholds_are_one_line(run, tmp_path, capfd, flag, received):
 def test_a_folder_that_is_no_run_is_one_line(tmp_path, capfd):
     line = refused(capfd, f"--run={tmp_path}")
     assert line.endswith(f"Received: run={tmp_path}")
-    assert refused(capfd).endswith("Received: run=None")
+    assert refused(capfd).endswith("Received: run=None, model=None")
+
+
+def test_a_model_without_a_run_is_pruned_beside_itself(run, tmp_path, capfd):
+    file = tmp_path / "net.keras"
+    Run.open(run).last().save(file)
+    flags = [f"--model={file}", "--dataset=digits", "--zeta=0.8"]
+    assert prune.main(["prune", *flags]) == 0
+    folder = tmp_path / "net_pruned"
+    small = keras.saving.load_model(folder / "model.keras")
+    assert small.get_layer("fc1").units < 500
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["alive"] == {"rrelu1": small.get_layer("fc1").units}
+    line = refused(capfd, *flags, "--which=best")
+    assert line.endswith("Received: which=best")
+    line = refused(capfd, *flags, f"--run={run}")
+    assert line.endswith(f"Received: run={run}, model={file}")
+
+
+def test_a_data_set_that_does_not_fit_the_model_is_refused(tmp_path, capfd):
+    net = rrelu_tf.models.create(
+        "fcnn", num_classes=3, input_shape=(8, 8, 1), activation="rrelu"
+    )
+    net.save(tmp_path / "three.keras")
+    line = refused(capfd, f"--model={tmp_path / 'three.keras'}", "--zeta=0.8")
+    assert "Received: " in line and not (tmp_path / "three_pruned").exists()
+
+
+def test_scales_of_norms_need_norms(run, tmp_path, capfd):
+    out = tmp_path / "pruned"
+    line = refused(capfd, f"--run={run}", "--score=bn", f"--out={out}")
+    assert "bn score" in line and not out.exists()
 
 
 def test_a_place_that_cannot_be_written_is_one_line(run, tmp_path, capfd):
