@@ -1,11 +1,14 @@
-"""Multiply-accumulates and weights of convolution and linear layers.
+"""Multiply-accumulates and weights of convolution, linear, attention layers.
 
 The counting of the RReLU paper's code: kernels only, no biases, and nothing
-for normalisation, activations, pooling or additions. One multiply-accumulate
-(MAC) is two floating-point operations.
+for normalisation, activations, pooling or additions. Attention is counted in
+the same way: its four kernels, and the products of queries with keys and of
+weights with values. One multiply-accumulate (MAC) is two floating-point
+operations.
 """
 
 import math
+import operator
 
 import keras
 
@@ -21,24 +24,24 @@ def kernels(layer):
     Returns:
         List of variables, without biases; [] for a layer of another kind.
     """
-    return [getattr(layer, name) for name in _rule(layer)[0]]
+    return [operator.attrgetter(name)(layer) for name in _rule(layer)[0]]
 
 
-def macs(layer, input_shape, output_shape):
+def macs(layer, input_shapes, output_shape):
     """MACs of one call of a layer, for one example.
 
     Args:
         layer: any built Keras layer or operation.
-        input_shape: tuple, of its first input, with the batch axis.
+        input_shapes: tuples, of its inputs in call order, with the batch axis.
         output_shape: tuple, of its first output, with the batch axis.
 
     Returns:
-        int; 0 for a layer that is neither a convolution nor linear.
+        int; 0 for a layer of another kind.
 
     Raises:
-        UserError: for a convolution or linear layer over axes of unknown size.
+        UserError: for a layer that counts, over axes of unknown size.
     """
-    return _rule(layer)[1](layer, input_shape, output_shape)
+    return _rule(layer)[1](layer, input_shapes, output_shape)
 
 
 def _rule(layer):
@@ -54,9 +57,9 @@ def _convolution(layer, _, output_shape):
     return _positions(layer, output_shape) * _size(layer)
 
 
-def _transposed(layer, input_shape, _):
+def _transposed(layer, input_shapes, _):
     # Each input position meets the whole kernel.
-    return _positions(layer, input_shape) * _size(layer)
+    return _positions(layer, input_shapes[0]) * _size(layer)
 
 
 def _dense(layer, _, output_shape):
@@ -69,6 +72,24 @@ def _einsum(layer, _, output_shape):
     axes = zip(operands.split(",")[1], layer.kernel.shape, strict=True)
     summed = math.prod(size for axis, size in axes if axis not in result)
     return _product(layer, output_shape[1:]) * summed
+
+
+def _attention(layer, input_shapes, _):
+    query, value = input_shapes[0], input_shapes[min(1, len(input_shapes) - 1)]
+    sizes = {
+        name: math.prod(operator.attrgetter(name)(layer).shape)
+        for name in _ATTENTION
+    }
+    asked = _product(layer, query[1:-1])
+    held = _product(layer, value[1:-1])
+    projected = asked * (sizes[_QUERY] + sizes[_OUTPUT])
+    projected += held * (sizes[_KEY] + sizes[_VALUE])
+    *_, heads, width = operator.attrgetter(_QUERY)(layer).shape
+    width += operator.attrgetter(_VALUE)(layer).shape[-1]
+    # Along the axes that are not attended over, positions meet their own.
+    axes = getattr(layer, "attention_axes", None) or (1,)
+    seen = math.prod(value[axis] for axis in axes)
+    return projected + asked * seen * heads * width
 
 
 def _size(layer):
@@ -89,6 +110,9 @@ def _product(layer, sizes):
     return math.prod(sizes)
 
 
+_ATTENTION = _QUERY, _KEY, _VALUE, _OUTPUT = tuple(
+    f"_{part}_dense.kernel" for part in ("query", "key", "value", "output")
+)
 _layers = keras.layers
 # Classes, the names of their kernels, the count for one call.
 _RULES = (
@@ -118,4 +142,9 @@ _RULES = (
     ),
     (_layers.Dense, ("kernel",), _dense),
     (_layers.EinsumDense, ("kernel",), _einsum),
+    (
+        (_layers.MultiHeadAttention, _layers.GroupQueryAttention),
+        _ATTENTION,
+        _attention,
+    ),
 )

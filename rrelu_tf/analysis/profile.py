@@ -207,7 +207,7 @@ def _layer(layer, key, read, made, seen):
         output_shape=tuple(shape[1:]),
         params=_count(weight for weight in weights if id(weight) in new),
         weights=_count(kernel for kernel in kernels if id(kernel) in new),
-        macs=macs.macs(layer, read[0].shape, shape) if read else 0,
+        macs=macs.macs(layer, [t.shape for t in read], shape) if read else 0,
         counted=bool(known) or all(len(w.shape) < 2 for w in weights),
     )
 

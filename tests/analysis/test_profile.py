@@ -104,11 +104,39 @@ def test_a_nested_model_is_walked_through_at_the_size_it_is_called_on():
 
 
 def test_layers_without_a_rule_are_named():
-    attention = layers.MultiHeadAttention(2, 4, name="attention")
+    recurrent = layers.LSTM(4, name="recurrent")
     inputs = keras.Input((5, 8))
+    counted = profile(keras.Model(inputs, recurrent(inputs)))
+    assert counted.uncounted == ["recurrent"]
+    assert "No rule counts weights and MACs of: recurrent" in counted.table()
+
+
+def test_attention_counts_its_kernels_and_its_two_products():
+    query, value = keras.Input((3, 6)), keras.Input((5, 7))
+    attention = layers.MultiHeadAttention(2, 4, value_dim=8, name="attention")
+    counted = profile(keras.Model([query, value], attention(query, value)))
+    (layer,) = [x for x in counted.layers if x.key == "attention"]
+    kernels = 6 * 2 * 4 + 7 * 2 * 4 + 7 * 2 * 8 + 2 * 8 * 6
+    assert layer.weights == kernels
+    projections = 3 * 6 * 2 * 4 + 5 * 7 * 2 * (4 + 8) + 3 * 2 * 8 * 6
+    assert layer.macs == projections + 3 * 5 * 2 * (4 + 8)
+    assert counted.uncounted == []
+
+
+def test_grouped_attention_shares_keys_but_not_products():
+    inputs = keras.Input((5, 6))
+    attention = layers.GroupQueryAttention(3, 4, 2, name="attention")
     counted = profile(keras.Model(inputs, attention(inputs, inputs)))
-    assert counted.uncounted == ["attention"]
-    assert "No rule counts weights and MACs of: attention" in counted.table()
+    projections = 5 * (6 * 4 * 3 + 2 * (6 * 2 * 3) + 4 * 3 * 6)
+    assert counted.macs == projections + 5 * 5 * 4 * (3 + 3)
+
+
+def test_attention_along_one_axis_meets_that_axis_only():
+    inputs = keras.Input((2, 5, 6))
+    attention = layers.MultiHeadAttention(2, 4, attention_axes=(2,))
+    counted = profile(keras.Model(inputs, attention(inputs, inputs)))
+    projections = 2 * 5 * 4 * 6 * 2 * 4
+    assert counted.macs == projections + 2 * 5 * 5 * 2 * (4 + 4)
 
 
 def test_the_table_shows_each_layer_and_the_sums():
