@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RUN := runs/digits
+# Extras of setup.py; with EXTRAS=test,torch checkpoints are tested, too.
+EXTRAS ?= test
 # Two processes, each with whole files of tests.
 PARALLEL := -n 2 --dist loadfile
 export TF_CPP_MIN_LOG_LEVEL ?= 2
@@ -13,7 +15,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 $(VENV)/installed: setup.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRAS)]'
 	touch $@
 
 # Train, prune, export; the table is the last thing printed.
