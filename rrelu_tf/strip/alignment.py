@@ -117,7 +117,8 @@ class Alignment:
         """Notes which channels of a node's first output a layer holds."""
         axis = self._channel_axis(node) if layout else 0
         if not layout or layout[axis] is None:
-            channels = range(self._graph.channels(node))
+            shape = self._graph.shape(node.outputs[0])
+            channels = range((shape and shape[axis]) or 1)
         else:
             channels = [int(channel) for channel in layout[axis]]
         self.kept[name] = Kept(node.key, axis, channels)
