@@ -8,6 +8,7 @@ from keras import layers, ops
 from rrelu_tf.errors import UserError
 from rrelu_tf.layers import RGELU, RReLU, RSiLU
 from rrelu_tf.strip.graph import (
+    carries_mask,
     clone,
     copy_weights,
     has_graph,
@@ -77,6 +78,10 @@ def rotate(model, slope_initializer="ones", *, slope_regularizer=None):
     return rotated
 
 
+# Where wrappers and recurrent layers keep the layer that computes.
+_WRAPPED = ("layer", "forward_layer", "cell")
+
+
 class _Rotator:
     """Makes models again; counts what it rotated, lists what it did not."""
 
@@ -104,20 +109,28 @@ class _Rotator:
         kind = _kind(node.layer)
         if kind is None:
             return self._called(node, tensors)
-        if not _has_last_axis(graph, node):
+        dtype = graph.tensors[node.outputs[0]].dtype
+        is_layer = isinstance(node.layer, layers.Layer)
+        # An operation drops a mask, a layer would hand it on.
+        masked = not is_layer and carries_mask(tensors[0])
+        if not _has_last_axis(graph, node) or "float" not in dtype or masked:
             self.left.append(node.key)
             return self._called(node, tensors)
+        policy = node.layer.dtype_policy if is_layer else dtype
         if type(node.layer) not in _ACTIVATED:
-            return [self._rotated(node, kind, self._name(node))(tensors[0])]
-        outputs = self._called(node, tensors, activation="linear")
+            name = self._name(node)
+            return [self._rotated(node, kind, name, policy)(tensors[0])]
+        outputs = self._called(
+            node, tensors, activation="linear", activity_regularizer=None
+        )
         name = f"{node.key}_rotated"
         at = id(node.layer), name
         if at not in self._copies:
-            self._copies[at] = self._rotated(node, kind, self._free(name))
+            made = self._rotated(node, kind, self._free(name), policy)
+            self._copies[at] = made
         return [self._copies[at](outputs[0])]
 
-    def _rotated(self, node, kind, name):
-        policy = getattr(node.layer, "dtype_policy", None)
+    def _rotated(self, node, kind, name, policy):
         initializer = self._initializer()
         self.made += 1
         return kind(
@@ -126,6 +139,9 @@ class _Rotator:
             name=name,
             dtype=policy,
             trainable=getattr(node.layer, "trainable", True),
+            activity_regularizer=getattr(
+                node.layer, "activity_regularizer", None
+            ),
         )
 
     def _initializer(self):
@@ -182,6 +198,10 @@ def _kind(layer):
 
 def _activation(layer):
     """What a layer rectifies by, if it is of the kind that rotate is about."""
+    inner = (getattr(layer, name, None) for name in _WRAPPED)
+    wrapped = [x for x in inner if isinstance(x, layers.Layer)]
+    if wrapped:
+        return _activation(wrapped[0])
     if isinstance(layer, (layers.ReLU, layers.LeakyReLU, _GELU)):
         return layer
     function = getattr(layer, "activation", None)

@@ -150,6 +150,59 @@ def test_gelu_by_tanh_is_left_and_listed():
     assert list(rotated_layers(rotated)) == ["d_rotated"]
 
 
+def test_operations_keep_their_dtype_and_whole_numbers_are_left():
+    i = keras.Input((3,), dtype="float64")
+    ids = keras.Input((3,), dtype="int32")
+    table = layers.Embedding(5, 3, dtype="float64")(ops.relu(ids))
+    x = ops.relu(layers.Dense(3, dtype="float64")(i))
+    x = layers.Flatten(dtype="float64")(table) + layers.Dense(
+        9, "relu", dtype="float64", name="d"
+    )(x)
+    model = keras.Model([i, ids], x)
+    with pytest.warns(UserWarning, match="left as they are: relu"):
+        rotated = rrelu_tf.rotate(model)
+    assert len(rotated_layers(rotated)) == 2
+    given = [np.linspace(-1, 1, 6).reshape(2, 3), np.array([[1, 2, 3]] * 2)]
+    x, y = model(given), rotated(given)
+    assert x.dtype == y.dtype == "float64"
+    np.testing.assert_array_equal(x, y)
+
+
+def test_an_operation_that_drops_a_mask_is_left():
+    i = keras.Input((4, 3))
+    x = ops.relu(layers.Masking()(i))
+    x = layers.LSTM(2)(layers.Dense(3, "relu", name="d")(x))
+    model = keras.Model(i, x)
+    with pytest.warns(UserWarning, match="left as they are: relu"):
+        rotated = rrelu_tf.rotate(model)
+    images = np.random.default_rng(0).normal(size=(2, 4, 3))
+    images[:, 2:] = 0
+    np.testing.assert_allclose(model(images), rotated(images), atol=1e-6)
+
+
+def test_activity_penalties_stay_on_the_activation():
+    i = keras.Input((3,))
+    layer = layers.Dense(4, "relu", activity_regularizer="l2", name="d")
+    model = keras.Model(i, layers.ReLU(activity_regularizer="l1")(layer(i)))
+    rotated = rrelu_tf.rotate(model)
+    images = np.random.default_rng(0).normal(size=(5, 3)).astype("float32")
+    losses = []
+    for net in (model, rotated):
+        net(images)
+        losses.append(float(sum(net.losses)))
+    assert losses[0] > 0
+    assert losses[1] == pytest.approx(losses[0], rel=1e-6)
+
+
+def test_wrapped_activations_are_listed():
+    i = keras.Input((4, 3))
+    x = layers.Dense(3, "relu", name="d")(i)
+    inner = layers.Dense(2, activation="relu")
+    model = keras.Model(i, layers.TimeDistributed(inner, name="wrapped")(x))
+    with pytest.warns(UserWarning, match="left as they are: wrapped"):
+        rrelu_tf.rotate(model)
+
+
 def test_a_model_without_such_an_activation_is_an_error():
     i = keras.Input((3,))
     model = keras.Model(i, layers.Dense(2, "tanh")(i), name="plain")

@@ -20,6 +20,11 @@ from rrelu_tf.pruning.procedure import Pruned
 from rrelu_tf.strip import kept
 from rrelu_tf.strip.graph import trace, walk
 
+# What a folder of a pruned model may hold; bin/evaluate's plots can be redrawn.
+_WRITTEN = {
+    *("model.keras", "manifest.json", "report.json", "report.md"),
+    *("layers.txt", "plots", "model_plots"),
+}
 _BATCH = 32  # images in the batch whose latency is measured
 
 
@@ -71,7 +76,7 @@ def check_folder(folder):
     folder = pathlib.Path(folder).resolve()
     if folder.is_dir():
         names = {entry.name for entry in folder.iterdir()}
-        ours = {"model.keras", "manifest.json"} <= names
+        ours = {"model.keras", "manifest.json"} <= names <= _WRITTEN
         fine = ours or not names
     else:
         fine = not folder.exists()

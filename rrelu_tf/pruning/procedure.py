@@ -13,6 +13,7 @@ from rrelu_tf.scoring import score
 from rrelu_tf.strip import strip, verify
 from rrelu_tf.strip.graph import trace
 from rrelu_tf.strip.liveness import analyse
+from rrelu_tf.strip.stripped import Stripped
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +83,8 @@ def prune(
     keep = select(scores, threshold=choice.chosen.zeta)
     masked = mask(model, keep)
     _check(masked, choice, scores, zeta, tolerance)
+    if isinstance(masked, Stripped):  # of this model's channels, not of its
+        masked.kept = masked.axes = None  # source's, the manifest is to tell
     stripped = strip(masked, align=align)
     proof = verify(masked, stripped)
     return Pruned(stripped, masked, method, scores, choice, proof)
@@ -97,7 +100,7 @@ def _given(model, scores, validation, zeta):
                 int((~stays).sum())
                 for stays in select(scores, threshold=threshold).values()
             ),
-            silencing and silencing.accuracy(threshold),
+            silencing and silencing.accuracy(threshold or -1.0),
         )
         for threshold in (0.0, zeta)
     )

@@ -6,6 +6,7 @@ import numpy as np
 
 from rrelu_tf.errors import UserError
 
+_NOTHING = -1.0  # a threshold that silences no channel
 _COARSE = 20  # thresholds tried before the search narrows down
 _PATIENCE = 3  # of these, how many in a row may fail before it stops
 _GAP_REACH = 0.02  # share of all channels given up for a wider gap,
@@ -57,7 +58,7 @@ def search(scores, evaluate, *, tolerance=0.001):
     Args:
         scores: dict: layer name -> float array (channels,), as `score` gives.
         evaluate: function of a threshold: validation accuracy in [0, 1] with
-            all channels at or below it silent.
+            all channels at or below it silent; below 0 none is.
         tolerance: how far below that of threshold 0 the accuracy may lie,
             in [0, 1] (0.001 is 0.1 points).
 
@@ -102,7 +103,12 @@ class _Search:
 
     def run(self):
         zeros = int((self.ranked == 0).sum())
-        self.baseline = Trial(0.0, zeros, self.evaluate(0.0))
+        # Below all scores: a scale of 0 has an offset, which counts.
+        untouched = self.evaluate(_NOTHING if zeros else 0.0)
+        self.baseline = Trial(0.0, zeros, untouched)
+        if zeros and untouched - self.evaluate(0.0) > self.tolerance + 1e-9:
+            none = Trial(0.0, 0, untouched)
+            return Choice(none, none, [none])
         self.trials[zeros] = self.baseline
         best = self._halve(*self._scan())
         chosen = self._widest_gap(best) if best else self.baseline

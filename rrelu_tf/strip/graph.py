@@ -384,6 +384,11 @@ def copy_weights(source, target):
         target.mean, target.variance = source.mean, source.variance
 
 
+def carries_mask(tensor):
+    """Whether Keras hands a mask of time steps on with a symbolic tensor."""
+    return getattr(tensor, "_keras_mask", None) is not None
+
+
 def maker_name(tensor):
     """Name of the layer that made a symbolic tensor."""
     return tensor._keras_history.operation.name

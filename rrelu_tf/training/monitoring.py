@@ -17,7 +17,8 @@ class Monitoring(keras.callbacks.Callback):
     Args:
         folder: where TensorBoard is to look.
         zeta: float, |slope| above which a channel counts as alive.
-        graph: bool, whether to write the graph too (once per run suffices).
+        graph: bool, whether the run begins: then the graph, and the slopes as
+            they are at step 0, are written, too.
     """
 
     def __init__(self, folder, zeta, graph):
@@ -32,7 +33,7 @@ class Monitoring(keras.callbacks.Callback):
         with self._writer.as_default(step=0):
             if self.graph:
                 tf.summary.graph(_inference_graph(self.model))
-            self._write_slopes()
+                self._write_slopes()
         self._writer.flush()
 
     def on_epoch_end(self, epoch, logs=None):

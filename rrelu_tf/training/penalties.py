@@ -8,7 +8,7 @@ from rrelu_tf.strip.graph import layers_of
 
 
 def add(model, *, slope_l1=0.0, gamma_l1=0.0):
-    """Adds penalties to a model's loss; a factor of 0 leaves them as they are.
+    """Sets penalties in a model's loss; a factor of 0 leaves them as they are.
 
     The gradient of each is its factor times the sign, 0 at 0: on slopes as in
     the RReLU authors' code, on the gammas of all batch normalisations as in

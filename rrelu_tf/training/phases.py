@@ -6,7 +6,8 @@ import numpy as np
 
 from rrelu_tf.errors import UserError
 from rrelu_tf.layers import Rotated
-from rrelu_tf.strip.graph import layers_of
+from rrelu_tf.strip.graph import layers_of, trace
+from rrelu_tf.strip.liveness import analyse
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,10 +57,21 @@ class Phase:
         ids = {id(slope) for slope in slopes}
         for variable in trainable:
             variable.trainable = (id(variable) in ids) == (self.step == 1)
+        if not any(variable.trainable for variable in trainable):
+            raise UserError(
+                "Each of two steps needs weights that it may train; those of "
+                f"step {self.step} are frozen. Received: model={model.name}"
+            )
         if self.step == 2:
             for slope in slopes:
                 values = slope.numpy()
                 slope.assign(np.where(np.abs(values) > self.zeta, values, 0))
+            if not analyse(trace(model)).connected:
+                raise UserError(
+                    "two_step_zeta must leave a way from the input to the "
+                    "output, and this one silences every channel of a layer "
+                    f"on it. Received: two_step_zeta={self.zeta}"
+                )
 
 
 def of(recipe):

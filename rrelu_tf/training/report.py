@@ -1,6 +1,7 @@
 """A run's report: accuracies, slopes alive, time. Test data are read here."""
 
 import json
+import pathlib
 import statistics
 import sys
 
@@ -103,7 +104,8 @@ def _markdown(report):
     devices = ", ".join([f"{machine['cpus']} CPUs", *machine["gpus"]])
     versions = ", ".join(f"{k} {v}" for k, v in report["versions"].items())
     used = "\n".join(f"- {name}: {value}" for name, value in flags.items())
-    title = "{arch} with {activation} on {dataset}".format(**flags)
+    start = pathlib.PurePath(flags.get("start") or flags["arch"]).stem
+    title = f"{start} with {flags['activation']} on {flags['dataset']}"
     return f"""# {title}
 
 {table}

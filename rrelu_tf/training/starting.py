@@ -2,8 +2,11 @@
 
 import pathlib
 
+import keras
+
 from rrelu_tf import atomic
 from rrelu_tf.errors import UserError
+from rrelu_tf.export import fitting
 from rrelu_tf.layers import Rotated
 from rrelu_tf.models import loading
 from rrelu_tf.rotation import rotate
@@ -50,23 +53,21 @@ def check(model, data):
     """Refuses a model that does not fit the data.
 
     Raises:
-        UserError: other image shapes, or another number of classes.
+        UserError: other image shapes, another number of classes, outputs that
+            are no logits, or layers that compute in float16.
     """
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise UserError(
             "The model to start from must have one input and one output. "
             f"Received: start={model.name}"
         )
-    image, logits = tuple(model.input_shape[1:]), tuple(model.output_shape[1:])
-    fits = len(image) == len(data.image_shape) and all(
-        size in (None, given)
-        for size, given in zip(image, data.image_shape, strict=True)
-    )
-    if not fits or logits != (data.num_classes,):
+    fitting.check(model, data.image_shape, data.num_classes)
+    half = layers_of(model, keras.layers.Layer)
+    half = [k for k, x in half.items() if x.compute_dtype == "float16"]
+    if half:
         raise UserError(
-            f"The model to start from must take images of {data.image_shape} "
-            f"and give {data.num_classes} logits, and it takes {image} and "
-            f"gives {logits}. Received: start={model.name}"
+            "A model to start from must compute in float32 or bfloat16: its "
+            f"loss would need scaling. Received: {half[0]}=float16"
         )
 
 
@@ -85,5 +86,5 @@ def place(recipe, folder):
 def keep(recipe, folder):
     """Copies the model into a run's folder, so that the run needs no other."""
     source = place(recipe, folder)
-    if source is not None and source.name != FILE:
+    if source is not None and source != folder / FILE:
         atomic.write_bytes(folder / FILE, source.read_bytes())

@@ -8,6 +8,7 @@ from rrelu_tf.training import (
     building,
     checkpoints,
     claim,
+    metrics_table,
     phases,
     pictures,
     report,
@@ -104,6 +105,7 @@ def _fit(run, model, data, interruption):
         checkpoint = checkpoints.latest(run.checkpoints)
         if checkpoint is not None:
             checkpoints.restore(checkpoint, model)
+            metrics_table.write(run.metrics, checkpoint.history)
         if phase.is_ahead(checkpoint, run.recipe.epochs):
             phase.prepare(model, trainable)
             _fit_phase(run, phase, checkpoint, model, data, interruption)

@@ -82,6 +82,32 @@ def test_network_slimming_thresholds_the_scales_of_norms():
     assert pruned.choice.chosen.dead == 2
 
 
+def test_a_scale_of_zero_with_an_offset_that_counts_is_no_free_channel():
+    i = keras.Input((2,))
+    x = keras.layers.BatchNormalization(name="norm")(i)
+    net = keras.Model(i, keras.layers.Dense(2, name="head")(x))
+    net.get_layer("norm").gamma.assign([0.0, 1.0])
+    net.get_layer("norm").beta.assign([50.0, 0.0])
+    net.get_layer("head").kernel.assign([[0.0, 1.0], [10.0, 0.0]])
+    images = np.random.default_rng(0).normal(size=(40, 2)).astype("float32")
+    labels = np.argmax(net(images), axis=-1)
+    data = tf.data.Dataset.from_tensor_slices((images, labels)).batch(10)
+    assert set(labels) == {1}
+    with pytest.raises(UserError, match="none may go. Received: zeta=auto$"):
+        procedure.prune(net, data, method="bn", tolerance=0.0)
+
+
+def test_a_stripped_model_is_pruned_as_the_source_that_it_is_now():
+    i = keras.Input((2,))
+    x = keras.layers.Dense(6, name="d")(i)
+    x = rrelu_tf.layers.RReLU(name="act")(x)
+    net = keras.Model(i, keras.layers.Dense(2, name="head")(x))
+    net.get_layer("act").slope.assign([0, 0.3, 1, 1, 1, 1])
+    small = procedure.prune(net, None, zeta=0.0).model
+    pruned = procedure.prune(small, None, zeta=0.5)
+    assert rrelu_tf.kept(pruned.model)["d"].tolist() == [1, 2, 3, 4]
+
+
 def test_a_model_without_norms_has_no_such_score(model, validation):
     with pytest.raises(UserError, match="bn score"):
         procedure.prune(model, validation, method="bn")

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+import rrelu_tf
 from rrelu_tf.errors import UserError
 from rrelu_tf.training import checkpoints, phases, trainer
 from rrelu_tf.training.interruption import Interrupted
@@ -144,6 +145,19 @@ def test_one_command_goes_on_wherever_it_was_stopped(
 def test_what_makes_no_sense_is_refused(options, message):
     with pytest.raises(UserError, match=message):
         dataclasses.replace(RECIPE, **options)
+
+
+def test_a_step_that_leaves_nothing_is_refused():
+    net = rrelu_tf.models.create(
+        "fcnn", num_classes=2, input_shape=(2, 2, 1), activation="rrelu"
+    )
+    trainable = list(net.trainable_variables)
+    second = phases.Phase(1, 2, 2, zeta=5.0)
+    with pytest.raises(UserError, match="Received: two_step_zeta=5.0$"):
+        second.prepare(net, trainable)
+    frozen = [v for v in trainable if v.name != "slope"]
+    with pytest.raises(UserError, match="of step 1 are frozen"):
+        phases.Phase(0, 1, 1).prepare(net, frozen)
 
 
 def test_a_model_without_slopes_is_refused():

@@ -68,7 +68,11 @@ def test_a_plain_model_stays_plain_with_a_plain_activation(plain, tmp_path):
     assert not [x for x in run.last().layers if isinstance(x, Rotated)]
 
 
-def test_a_run_needs_the_file_no_longer_once_it_has_begun(pruned, tmp_path):
+@pytest.mark.parametrize("name", ["small.keras", "start.keras"])
+def test_a_run_needs_the_file_no_longer_once_it_has_begun(
+    name, pruned, tmp_path
+):
+    pruned = pruned.rename(tmp_path / name)
     run = trainer.train(recipe(pruned), tmp_path / "run")
     pruned.unlink()
     (run.path / "report.md").unlink()
@@ -87,8 +91,17 @@ def test_models_that_do_not_fit_are_refused(pruned, plain, tmp_path):
     for classes, name in ((3, "three"), (10, "ten")):
         model = keras.Model(i, keras.layers.Dense(classes, "relu")(x))
         model.save(tmp_path / f"{name}.keras")
-    with pytest.raises(UserError, match=r"gives \(3,\). Received: start="):
+    with pytest.raises(UserError, match="one logit per class.*classes=10$"):
         trainer.train(recipe(tmp_path / "three.keras"), path)
+    soft = keras.layers.Dense(10, "softmax", name="soft")
+    hidden = keras.layers.Dense(4, "relu")(x)
+    keras.Model(i, soft(hidden)).save(tmp_path / "soft.keras")
+    with pytest.raises(UserError, match="Received: layer=soft$"):
+        trainer.train(recipe(tmp_path / "soft.keras"), path)
+    half = keras.layers.Dense(10, "relu", dtype="mixed_float16", name="half")
+    keras.Model(i, half(x)).save(tmp_path / "half.keras")
+    with pytest.raises(UserError, match="Received: half=float16$"):
+        trainer.train(recipe(tmp_path / "half.keras"), path)
     shutil.copy(pruned, tmp_path / "cut.keras")
     (tmp_path / "cut.keras").write_bytes(pruned.read_bytes()[:500])
     with pytest.raises(UserError, match="Received: start=.*cut.keras$"):
