@@ -61,3 +61,21 @@ def saved(path, *, size=(8, 4.5), rows=1, columns=1, **layout):
         content = io.BytesIO()
         figure.savefig(content, format="png")
     atomic.write_bytes(path, content.getvalue())
+
+
+def kept_and_removed(axes, values, dead, edges):
+    """Draws a stacked histogram, what is removed in another colour.
+
+    Args:
+        axes: where to draw.
+        values: float array.
+        dead: bool array, True where a value is removed.
+        edges: of the bins, or their number.
+    """
+    axes.hist(
+        [values[~dead], values[dead]],
+        edges,
+        stacked=True,
+        color=[AFTER, REMOVED],
+        label=[f"{(~dead).sum():,} kept", f"{dead.sum():,} removed"],
+    )

@@ -38,13 +38,7 @@ def gamma_histogram(gammas, path, threshold=None):
     edges = np.linspace(low, high if low < high else low + 1, _BINS + 1)
     dead = np.abs(values) <= (-1 if threshold is None else threshold)
     with figure.saved(path) as axes:
-        axes.hist(
-            [values[~dead], values[dead]],
-            edges,
-            stacked=True,
-            color=[figure.AFTER, figure.REMOVED],
-            label=[f"{(~dead).sum():,} kept", f"{dead.sum():,} removed"],
-        )
+        figure.kept_and_removed(axes, values, dead, edges)
         title = f"{len(values):,} BN scales"
         if threshold is not None:
             title += f", {dead.mean():.1%} of them at most {threshold:g}"

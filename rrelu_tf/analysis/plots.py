@@ -29,13 +29,7 @@ def slope_histogram(slopes, path, zeta=None):
     edges = np.linspace(low, high, _BINS + 1) if low < high else _BINS
     dead = np.abs(values) <= (-1 if zeta is None else zeta)
     with figure.saved(path) as axes:
-        axes.hist(
-            [values[~dead], values[dead]],
-            edges,
-            stacked=True,
-            color=[figure.AFTER, figure.REMOVED],
-            label=[f"{(~dead).sum():,} kept", f"{dead.sum():,} removed"],
-        )
+        figure.kept_and_removed(axes, values, dead, edges)
         title = f"{len(values):,} slopes"
         if zeta is not None:
             title += f", {dead.mean():.1%} of them at most ζ = {zeta:g}"

@@ -69,12 +69,12 @@ def _block(blocks, x, width, strides, name):
     branch = blocks.normalize(branch, f"{name}_bn2")
     shortcut = x
     if strides > 1 or x.shape[-1] != width:
-        shortcut = _option_a(x, width, strides, name)
+        shortcut = option_a(x, width, strides, name)
     x = keras.layers.Add(name=f"{name}_add")([branch, shortcut])
     return blocks.activate(x, f"{name}_rrelu2")
 
 
-def _option_a(x, width, strides, name):
+def option_a(x, width, strides, name):
     """Every second pixel, between zero channels: a shortcut without weights."""
     x = keras.layers.AveragePooling2D(1, strides, name=f"{name}_pixels")(x)
     channels = x.shape[-1]

@@ -16,7 +16,7 @@ import keras
 from rrelu_tf.errors import UserError
 from rrelu_tf.layers import BatchNormalization
 from rrelu_tf.models.blocks import Blocks, torch_uniform
-from rrelu_tf.models.cifar_resnet import _option_a
+from rrelu_tf.models.cifar_resnet import option_a
 from rrelu_tf.models.registry import register
 
 _WIDTHS = (16, 32, 64)
@@ -94,7 +94,7 @@ def _of_basic_blocks(depth, num_classes, input_shape, **options):
     for width, strides, name in _plan((depth - 2) // 6):
         shortcut = x
         if strides > 1:
-            shortcut = _option_a(x, width, strides, name)
+            shortcut = option_a(x, width, strides, name)
         convs = ((width, 3, strides), (width, 3, 1))
         x = _residual(blocks, x, convs, shortcut, name)
     x = blocks.normalize(x, "bn")
