@@ -4,15 +4,19 @@ import keras
 import numpy as np
 from keras import layers, ops
 from random_layers import Menu
+from random_layers_wide import WideMenu
 
 import rrelu_tf
 from rrelu_tf.layers import Rotated
 
-_SHAPES = ((3,), (4, 3), (4, 4, 3))
-
 
 class Grower(Menu):
-    """Grows a graph, layer by layer, from one seed."""
+    """Grows a graph, layer by layer, from one seed.
+
+    The seeds of the faults once found mean the graphs of this menu.
+    """
+
+    shapes = ((3,), (4, 3), (4, 4, 3))
 
     def steps(self, x):
         """What may follow a tensor of this rank."""
@@ -46,7 +50,7 @@ class Grower(Menu):
     def nested(self, x):
         """A model as a layer, called once or twice."""
         inputs = keras.Input(x.shape[1:], dtype="float64")
-        inner = Grower(self.rng, self.depth + 1, self.count)
+        inner = type(self)(self.rng, self.depth + 1, self.count)
         made = inner.grow([inputs], int(self.rng.integers(1, 4)))
         outputs = [made]
         if self.chance(0.3):
@@ -65,7 +69,9 @@ class Grower(Menu):
 
     def model(self):
         """One to three inputs, one to three outputs."""
-        shapes = [self.pick(_SHAPES) for _ in range(self.rng.integers(1, 4))]
+        shapes = [
+            self.pick(self.shapes) for _ in range(self.rng.integers(1, 4))
+        ]
         inputs = [
             keras.Input(shape, name=self.name("input"), dtype="float64")
             for shape in shapes
@@ -84,9 +90,24 @@ class Grower(Menu):
         return keras.Model(inputs, outputs)
 
 
-def planted(seed):
+class WideGrower(Grower, WideMenu):
+    """As `Grower`, with volumes and all other layers that have a rule."""
+
+    shapes = (*Grower.shapes, (2, 3, 2, 3))
+
+    def steps(self, x):
+        rank = len(x.shape) - 2
+        more = [self.noise, self.activation_layer, self.own, self.turn]
+        more += {1: [self.sequence, self.recurrent], 2: [self.first]}.get(
+            rank, []
+        )
+        more += [self.volume, self.volume] if rank == 3 else []
+        return super().steps(x) + more
+
+
+def planted(seed, kind=WideGrower):
     """A random model in float64 with random weights and dead channels."""
-    grower = Grower(np.random.default_rng(seed))
+    grower = kind(np.random.default_rng(seed))
     model = grower.model()
     for variable in model.variables:
         if variable.dtype == "float64":
@@ -124,8 +145,12 @@ def _alive(shape, grower):
     return grower.rng.random(mask) >= grower.pick([0.3, 0.6, 1.0])
 
 
-def holds(seed):
+def holds(seed, kind=WideGrower):
     """Checks strip on one graph, and that a second strip changes nothing.
+
+    Args:
+        seed: of the graph, its weights and the inputs.
+        kind: `Grower` or `WideGrower`.
 
     Returns:
         How many parameters went.
@@ -135,7 +160,7 @@ def holds(seed):
             stripped further.
     """
     keras.config.set_dtype_policy("float64")
-    model = planted(seed)
+    model = planted(seed, kind)
     small = rrelu_tf.strip(model)
     inputs = [_example(tensor, seed) for tensor in model.inputs]
     source = _values(model, inputs)

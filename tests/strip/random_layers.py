@@ -70,6 +70,8 @@ class Menu(ByRank):
         kinds = ["Dense", "Einsum", "Spectral"]
         if rank:
             kinds += ["Conv", "Conv", "Depthwise", "Separable", "Transposed"]
+        if rank == 3:  # Keras has no others
+            kinds = [k for k in kinds if k not in ("Depthwise", "Separable")]
         kind = self.pick(kinds)
         if kind == "Dense":
             return layers.Dense(self.width(), **options)(x)
