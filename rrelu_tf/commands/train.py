@@ -84,7 +84,11 @@ def _recipe(values):
             "milestones must be whole numbers between commas. "
             f"Received: milestones={','.join(values.milestones)}"
         ) from error
-    return Recipe(**chosen | {"milestones": milestones})
+    lists = {
+        "milestones": milestones,
+        "arch_options": tuple(values.arch_options),
+    }
+    return Recipe(**chosen | lists)
 
 
 def _default_run(recipe):
@@ -104,7 +108,15 @@ _INTEGER, _BOOLEAN = flags.DEFINE_integer, flags.DEFINE_boolean
 _define(
     _STRING,
     "arch",
-    "Architecture: resnet20/32/44/56/110, wrn_<depth>_<width>, fcnn.",
+    "Architecture: resnet20, wrn_40_4, vit_tiny, ...; an unknown one gets the "
+    "list of all.",
+)
+flags.DEFINE_list(
+    "arch_options",
+    [],
+    "The architecture's own options: patch_size=4 (vit, mixer), depth=6 (vit), "
+    "dropout=0.2, stochastic_depth=0.1 (efficientnet).",
+    flag_values=FLAGS,
 )
 _define(
     _STRING,

@@ -16,7 +16,8 @@ _WIDTHS = (16, 32, 64)
 
 
 @register(
-    r"resnet(20|32|44|56|110)", [f"resnet{d}" for d in (20, 32, 44, 56, 110)]
+    r"resnet(8|14|20|32|44|56|110)",
+    [f"resnet{d}" for d in (8, 14, 20, 32, 44, 56, 110)],
 )
 def cifar_resnet(
     depth, *, num_classes, input_shape, activation, name, **options
@@ -24,7 +25,7 @@ def cifar_resnet(
     """ResNet of `depth` = 6n + 2 layers: n basic blocks per stage.
 
     Args:
-        depth: 20, 32, 44, 56 or 110.
+        depth: 8, 14, 20, 32, 44, 56 or 110; the first two are not He et al.'s.
         num_classes: width of the logits.
         input_shape: `(height, width, channels)`, sides of at least 4.
         activation: plain or rotated, see `models.create`.

@@ -62,7 +62,8 @@ def create(
             the rotated ones.
         **options: `slope_regularizer`, `slope_initializer` (of the rotated
             activations), `sync_batch_norm` (statistics over all replicas);
-            `patch_size` of the vision transformers and mixers; `dropout` and
+            `patch_size` of the vision transformers and mixers, `depth` of
+            the former; `dropout` and
             `stochastic_depth` of the EfficientNets.
 
     Returns:

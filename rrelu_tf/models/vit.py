@@ -8,6 +8,7 @@ transformer, patches, data and initial weights is not stated by the authors.
 
 import keras
 
+from rrelu_tf.errors import UserError
 from rrelu_tf.layers import ClassToken, PositionEmbedding
 from rrelu_tf.models.blocks import Blocks
 from rrelu_tf.models.registry import register
@@ -25,11 +26,22 @@ _SIZES = {
 _INITIALIZER = {"class_name": "TruncatedNormal", "config": {"stddev": 0.02}}
 
 
-@register(r"vit_(?:tiny|small|base)", list(_SIZES), options=["patch_size"])
+@register(
+    r"vit_(?:tiny|small|base)",
+    list(_SIZES),
+    options=["patch_size", "depth"],
+)
 def vit(
-    *, num_classes, input_shape, activation, name, patch_size=None, **options
+    *,
+    num_classes,
+    input_shape,
+    activation,
+    name,
+    patch_size=None,
+    depth=_DEPTH,
+    **options,
 ):
-    """12 pre-norm blocks of attention and MLP; logits of the class token.
+    """Pre-norm blocks of attention and MLP; logits of the class token.
 
     Args:
         num_classes: width of the logits.
@@ -38,18 +50,24 @@ def vit(
         name: `vit_tiny`, `vit_small` or `vit_base`; the model's name.
         patch_size: side of a patch in pixels; None for 16, or 4 if a side of
             the images is below 128 pixels.
+        depth: number of blocks.
         **options: fields of `Blocks`.
 
     Returns:
         A `keras.Model` from images to logits.
     """
+    if type(depth) is not int or depth < 1:
+        raise UserError(
+            "depth must be a whole number of at least 1. "
+            f"Received: depth={depth}"
+        )
     width, heads = _SIZES[name]
     blocks = Blocks(activation=activation, initializer=_INITIALIZER, **options)
     images = blocks.images(input_shape)
     x = patches(blocks, images, patch_size, width)
     x = ClassToken(blocks.initializer, name="class_token")(x)
     x = PositionEmbedding(blocks.initializer, name="positions")(x)
-    for block in range(_DEPTH):
+    for block in range(depth):
         x = _block(blocks, x, heads, f"block{block}")
     x = normalize(x, "norm")
     x = keras.layers.Cropping1D((0, x.shape[1] - 1), name="first_token")(x)

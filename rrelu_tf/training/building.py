@@ -1,5 +1,6 @@
 """From a recipe to its data and its model."""
 
+import ast
 import contextlib
 import os
 
@@ -33,6 +34,8 @@ def check(recipe, start=None):
         create_optimizer(recipe, schedule)
     if start is not None:
         make_model(recipe, 1, (32, 32, 3), start)
+        return
+    if recipe.arch_options:  # whether patches fit is up to the images' size
         return
     # Layers without weights: a fraction of a second, and no memory.
     with keras.StatelessScope(initialize_variables=False):
@@ -76,12 +79,28 @@ def create_model(recipe, num_classes, input_shape):
             input_shape=tuple(input_shape),
             activation=recipe.activation,
             sync_batch_norm=recipe.sync_batch_norm,
+            **_options(recipe.arch_options),
         )
     except UserError as error:
         # What a model calls its name, a recipe calls its architecture.
         name = f"Received: name={recipe.arch}"
         arch = f"Received: arch={recipe.arch}"
         raise UserError(str(error).replace(name, arch)) from error
+
+
+def _options(texts):
+    """The architecture's own options, of "name=value" texts."""
+    options = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        try:
+            options[name.strip()] = ast.literal_eval(value.strip())
+        except (SyntaxError, ValueError) as error:
+            raise UserError(
+                "arch_options must be like patch_size=4, with numbers. "
+                f"Received: arch_options={','.join(texts)}"
+            ) from error
+    return options
 
 
 def make_model(recipe, num_classes, input_shape, start=None):

@@ -20,6 +20,7 @@ class Recipe:
     """
 
     arch: str = "resnet20"
+    arch_options: tuple[str, ...] = ()
     activation: str = "rrelu"
     dataset: str = "digits"
     image_size: int | None = None
@@ -75,7 +76,7 @@ class Recipe:
     def to_dict(self):
         """Plain values by name, as they come back from JSON."""
         values = dataclasses.asdict(self)
-        return values | {"milestones": list(self.milestones)}
+        return values | {name: list(values[name]) for name in _TUPLES}
 
     @classmethod
     def from_dict(cls, values):
@@ -83,8 +84,12 @@ class Recipe:
         fields = {field.name for field in dataclasses.fields(cls)}
         chosen = {k: v for k, v in values.items() if k in fields}
         return cls(
-            **chosen | {"milestones": tuple(chosen.get("milestones", ()))}
+            **chosen | {name: tuple(chosen.get(name, ())) for name in _TUPLES}
         )
+
+
+# Lists in JSON and on the command line.
+_TUPLES = ("arch_options", "milestones")
 
 
 def _finite_above_zero(value):
@@ -153,7 +158,7 @@ _WITHOUT_EFFECT = {
         lambda recipe: not recipe.two_step_epochs,
     ),
     **dict.fromkeys(
-        ("arch", "mixed_precision", "sync_batch_norm"),
+        ("arch", "arch_options", "mixed_precision", "sync_batch_norm"),
         (
             "is that of the model to start from",
             lambda recipe: bool(recipe.start),

@@ -22,6 +22,8 @@ class WideMenu:
     """Layers that `Menu` and `ByRank` do without, to be mixed in."""
 
     def own(self, x):
+        if x.sparse:  # as Keras 3.15 takes `array * x` to be: of no known shape
+            return x
         return Scaled(name=self.name("scaled"))(x)
 
     def noise(self, x):
