@@ -35,7 +35,7 @@ def check(recipe, start=None):
     if start is not None:
         make_model(recipe, 1, (32, 32, 3), start)
         return
-    if recipe.arch_options:  # whether patches fit is up to the images' size
+    if _options(recipe.arch_options):  # do patches fit? The images' size tells
         return
     # Layers without weights: a fraction of a second, and no memory.
     with keras.StatelessScope(initialize_variables=False):

@@ -50,6 +50,33 @@ def test_slope_l1_adds_its_penalty_to_the_loss():
     assert float(sum(penalised.losses)) == pytest.approx(expected, rel=1e-5)
 
 
+def test_arch_options_reach_the_architecture():
+    recipe = Recipe(arch="vit_tiny", arch_options=("depth=2", "patch_size=8"))
+    model = building.make_model(recipe, 3, (16, 16, 1))
+    assert model.get_layer("tokens").output.shape == (None, 4, 192)
+    attentions = [x for x in model.layers if x.name.endswith("attention")]
+    assert len(attentions) == 2
+    assert Recipe.from_dict(recipe.to_dict()) == recipe
+
+
+@pytest.mark.parametrize(
+    ("option", "received"),
+    [
+        ("depth", "arch_options=depth"),
+        ("depth=two", "arch_options=depth=two"),
+        ("depth=2.5", "depth=2.5"),
+        ("depth=0", "depth=0"),
+        ("patch_size=5", "patch_size=5"),
+        ("width=3", "width=3"),
+    ],
+)
+def test_impossible_arch_options_are_refused(option, received):
+    recipe = Recipe(arch="vit_tiny", arch_options=(option,))
+    with pytest.raises(UserError, match=f"Received: {received}$"):
+        building.check(recipe)
+        building.make_model(recipe, 3, (16, 16, 1))
+
+
 @pytest.mark.parametrize("dataset", ["digits", "folder"])
 def test_a_data_dir_that_is_not_there_is_refused(dataset, tmp_path):
     named = "digits" if dataset == "digits" else str(tmp_path)
