@@ -7,10 +7,9 @@ from keras import layers, ops
 
 from rrelu_tf.errors import UserError
 from rrelu_tf.layers import RGELU, RReLU, RSiLU
+from rrelu_tf.strip.cloning import clone, copy_weights
 from rrelu_tf.strip.graph import (
     carries_mask,
-    clone,
-    copy_weights,
     has_graph,
     operation_class,
     trace,

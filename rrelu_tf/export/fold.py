@@ -8,13 +8,8 @@ from keras import layers, ops
 
 from rrelu_tf.layers import BatchNormalization, ChannelGather, Rotated
 from rrelu_tf.strip import elements
-from rrelu_tf.strip.graph import (
-    Node,
-    clone,
-    copy_weights,
-    has_graph,
-    trace,
-)
+from rrelu_tf.strip.cloning import clone, copy_weights
+from rrelu_tf.strip.graph import Node, has_graph, trace
 from rrelu_tf.strip.liveness import analyse
 from rrelu_tf.strip.rebuild import rebuild
 from rrelu_tf.strip.rules import Call, rule_of

@@ -5,15 +5,8 @@ import numpy as np
 
 from rrelu_tf.errors import UserError
 from rrelu_tf.layers import Rotated
-from rrelu_tf.strip.graph import (
-    clone,
-    copy_weights,
-    deep,
-    fresh_input,
-    has_graph,
-    trace,
-    walk,
-)
+from rrelu_tf.strip.cloning import clone, copy_weights
+from rrelu_tf.strip.graph import deep, fresh_input, has_graph, trace, walk
 from rrelu_tf.strip.rules import passes_channels
 from rrelu_tf.strip.stripped import Stripped
 

@@ -2,7 +2,8 @@
 
 import tensorflow as tf
 
-from rrelu_tf.strip.graph import clone, copy_weights, has_graph, trace
+from rrelu_tf.strip.cloning import clone, copy_weights
+from rrelu_tf.strip.graph import has_graph, trace
 
 
 def double(graph):

@@ -371,19 +371,6 @@ def operation_class(function, *arguments, **options):
     return type(made._keras_history.operation)
 
 
-def copy_weights(source, target):
-    """Gives a built layer the weights of another of its kind.
-
-    `Normalization` computes with tensors made from its weights when those were
-    adapted or loaded: they are copied, too. Operations have no weights.
-    """
-    if not isinstance(source, keras.layers.Layer):
-        return
-    target.set_weights(source.get_weights())
-    if isinstance(source, keras.layers.Normalization) and source.built:
-        target.mean, target.variance = source.mean, source.variance
-
-
 def carries_mask(tensor):
     """Whether Keras hands a mask of time steps on with a symbolic tensor."""
     return getattr(tensor, "_keras_mask", None) is not None
@@ -392,25 +379,6 @@ def carries_mask(tensor):
 def maker_name(tensor):
     """Name of the layer that made a symbolic tensor."""
     return tensor._keras_history.operation.name
-
-
-def clone(layer, **overrides):
-    """An unbuilt copy of a layer with other constructor arguments."""
-    if isinstance(layer, keras.layers.Lambda):  # no code to load: it is here
-        names = ("function", "arguments", "mask", "name", "dtype")
-        options = {name: getattr(layer, name) for name in names}
-        options["output_shape"] = layer._output_shape
-        return keras.layers.Lambda(**{**options, **overrides})
-    try:
-        made = type(layer).from_config({**layer.get_config(), **overrides})
-        # A configuration may forget the name, of a subclassed model's say.
-        made.name = overrides.get("name", layer.name)
-        return made
-    except (NotImplementedError, TypeError) as error:
-        raise UserError(
-            "Every layer must be made again by from_config(get_config()). "
-            f"Received: {layer.name}={type(layer).__name__}"
-        ) from error
 
 
 def fresh_input(graph, tensor, dtype=None, shape=None):

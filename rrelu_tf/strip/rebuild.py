@@ -8,7 +8,8 @@ import numpy as np
 
 from rrelu_tf.strip import elements
 from rrelu_tf.strip.alignment import Alignment
-from rrelu_tf.strip.graph import copy_weights, fresh_input
+from rrelu_tf.strip.cloning import copy_weights
+from rrelu_tf.strip.graph import fresh_input
 from rrelu_tf.strip.liveness import merged
 from rrelu_tf.strip.rules import Call, rule_of
 

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from rrelu_tf.strip.graph import clone, operation_class
+from rrelu_tf.strip.cloning import clone
+from rrelu_tf.strip.graph import operation_class
 from rrelu_tf.strip.rules.base import Elementwise, Rule
 from rrelu_tf.strip.rules.table import rule
 

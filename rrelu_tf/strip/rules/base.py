@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from rrelu_tf.strip import elements
-from rrelu_tf.strip.graph import Graph, Node, clone
+from rrelu_tf.strip.cloning import clone
+from rrelu_tf.strip.graph import Graph, Node
 
 
 def value(variable):

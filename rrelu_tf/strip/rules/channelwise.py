@@ -6,7 +6,7 @@ from keras import layers
 
 from rrelu_tf.layers import RGELU, BatchNormalization, RReLU, RSiLU
 from rrelu_tf.strip import elements
-from rrelu_tf.strip.graph import clone
+from rrelu_tf.strip.cloning import clone
 from rrelu_tf.strip.rules.base import ChannelWise, Elementwise, value
 from rrelu_tf.strip.rules.table import rule
 

@@ -5,7 +5,8 @@ import numpy as np
 from keras import layers, ops
 
 from rrelu_tf.strip import elements
-from rrelu_tf.strip.graph import clone, operation_class
+from rrelu_tf.strip.cloning import clone
+from rrelu_tf.strip.graph import operation_class
 from rrelu_tf.strip.rules.base import Rule, Twin
 from rrelu_tf.strip.rules.table import rule
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from rrelu_tf.strip import elements
-from rrelu_tf.strip.graph import clone
+from rrelu_tf.strip.cloning import clone
 from rrelu_tf.strip.rules.activations import activated, is_elementwise
 from rrelu_tf.strip.rules.base import Rule, Twin, value
 from rrelu_tf.strip.rules.table import rule

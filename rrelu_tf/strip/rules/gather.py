@@ -4,7 +4,7 @@ import numpy as np
 
 from rrelu_tf.layers import ChannelGather
 from rrelu_tf.strip import elements
-from rrelu_tf.strip.graph import clone
+from rrelu_tf.strip.cloning import clone
 from rrelu_tf.strip.rules import index_maps
 from rrelu_tf.strip.rules.base import Twin
 from rrelu_tf.strip.rules.movement import Movement

@@ -7,7 +7,7 @@ from keras.src.applications.inception_resnet_v2 import CustomScaleLayer
 
 from rrelu_tf.errors import UserError
 from rrelu_tf.strip import elements
-from rrelu_tf.strip.graph import clone
+from rrelu_tf.strip.cloning import clone
 from rrelu_tf.strip.rules.base import Rule, Twin, value
 from rrelu_tf.strip.rules.table import enter
 
