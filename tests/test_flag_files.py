@@ -28,7 +28,9 @@ def test_a_flag_file_describes_a_run_that_can_begin(path):
     found = recipe(path)
     building.check(found)
     assert found.activation in path.stem or found.gamma_l1
-    assert found.arch in path.stem
+    assert found.network.removeprefix(f"{found.dataset}-").split("-")[0] in (
+        path.stem
+    )
     assert bool(found.slope_l1) == ("l1" in path.stem or "digits" in str(path))
     assert bool(found.two_step_epochs) == ("two_step" in path.stem)
 

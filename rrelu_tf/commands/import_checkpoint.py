@@ -112,17 +112,10 @@ def _check(values):
 
 
 def _write(model, out):
-    with atomic.path(out) as temporary:
-        if out.suffix == ".npz":
-            from rrelu_tf.models import seed_weights
+    from rrelu_tf.models import keras_file, seed_weights
 
-            with temporary.open("wb") as file:
-                seed_weights.save_seed_weights(model, file)
-            return
-        # Keras goes by the suffix.
-        whole = temporary.with_name(f"{temporary.name}.keras")
-        try:
-            model.save(whole)
-            whole.rename(temporary)
-        finally:
-            whole.unlink(missing_ok=True)
+    if out.suffix == ".npz":
+        with atomic.path(out) as temporary, temporary.open("wb") as file:
+            seed_weights.save_seed_weights(model, file)
+    else:
+        keras_file.save(model, out)

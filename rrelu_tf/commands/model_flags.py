@@ -116,9 +116,9 @@ def _from_run(run, which):
 def from_file(path, run=None, saved_models=False):
     """The `Chosen` of one file, with what lies beside it."""
     if path.suffix == ".keras":
-        from rrelu_tf.models import loading
+        from rrelu_tf.models import keras_file
 
-        model, manifest = loading.load(path), _manifest(path)
+        model, manifest = keras_file.load(path), _manifest(path)
         return Chosen(str(path), path, run, model, manifest)
     if saved_models:
         from rrelu_tf.export import served

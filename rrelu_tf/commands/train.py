@@ -241,7 +241,8 @@ _define(
 _define(
     _STRING,
     "start",
-    "A .keras file to go on from: a pruned model to fine-tune, or any model, "
+    "A .keras file, or a run's folder, to go on from: a pruned model to "
+    "fine-tune, or any model, "
     "which a rotated --activation rotates with slopes of 1.",
 )
 _define(

@@ -146,7 +146,10 @@ def _details(results):
 
 def _facts(result):
     """Name -> value: data, machine, flags, and what bin/prune noted."""
-    flags = " ".join(f"--{k}={v}" for k, v in result.recipe.items())
+    recipe = dict(result.recipe)
+    if recipe["start"]:
+        del recipe["arch"]
+    flags = " ".join(f"--{k}={v}" for k, v in recipe.items())
     machine = ", ".join(
         [
             str(result.machine.get("system")),

@@ -16,7 +16,8 @@ class Result:
     Attributes:
         path: `pathlib.Path` of the run's folder.
         label: short name, unlike that of every other run reported with it.
-        recipe: dict of the flags that decided the run.
+        recipe: dict of the flags that decided the run; `arch` names the file
+            that it started from, if it did.
         data: one line on the data as they really were.
         epochs: int, whole epochs trained.
         accuracy: test accuracy of the last epoch, in [0, 1].
@@ -90,11 +91,11 @@ def _read(path, label):
             "A finished run must have a whole run.json and report.json. "
             f"Received: run={path}"
         ) from error
-    pruned, convention = _pruned(path, run.recipe.arch, classes)
+    pruned, convention = _pruned(path, run.recipe.network, classes)
     return Result(
         path=path,
         label=label,
-        recipe=run.recipe.to_dict(),
+        recipe=run.recipe.to_dict() | {"arch": run.recipe.network},
         data=data,
         epochs=epochs,
         accuracy=accuracy,

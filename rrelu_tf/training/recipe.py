@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import pathlib
 
 from rrelu_tf.errors import UserError
 
@@ -72,6 +73,14 @@ class Recipe:
             value = getattr(self, name)
             if value != getattr(Recipe, name) and chosen(self):
                 raise UserError(f"{name} {rule}. Received: {name}={value}")
+
+    @property
+    def network(self):
+        """The architecture, or the name of the file that the run started from.
+
+        A path's last part, without its suffix.
+        """
+        return pathlib.PurePath(self.start or self.arch).stem
 
     def to_dict(self):
         """Plain values by name, as they come back from JSON."""

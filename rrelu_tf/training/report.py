@@ -1,13 +1,13 @@
 """A run's report: accuracies, slopes alive, time. Test data are read here."""
 
 import json
-import pathlib
 import statistics
 import sys
 
 from rrelu_tf import atomic
 from rrelu_tf.errors import UserError
 from rrelu_tf.training import checkpoints, slopes
+from rrelu_tf.training.recipe import Recipe
 
 ZETAS = (0.0, 0.001, 0.01, 0.05, 0.1, 0.2)
 
@@ -104,8 +104,8 @@ def _markdown(report):
     devices = ", ".join([f"{machine['cpus']} CPUs", *machine["gpus"]])
     versions = ", ".join(f"{k} {v}" for k, v in report["versions"].items())
     used = "\n".join(f"- {name}: {value}" for name, value in flags.items())
-    start = pathlib.PurePath(flags.get("start") or flags["arch"]).stem
-    title = f"{start} with {flags['activation']} on {flags['dataset']}"
+    network = Recipe.from_dict(flags).network
+    title = f"{network} with {flags['activation']} on {flags['dataset']}"
     return f"""# {title}
 
 {table}

@@ -8,7 +8,7 @@ from rrelu_tf import atomic
 from rrelu_tf.errors import UserError
 from rrelu_tf.export import fitting
 from rrelu_tf.layers import Rotated
-from rrelu_tf.models import loading
+from rrelu_tf.models import keras_file
 from rrelu_tf.rotation import rotate
 from rrelu_tf.strip.graph import layers_of
 
@@ -20,7 +20,7 @@ def load(path, activation):
     """The model to go on with: a pruned one, or one that is now rotated.
 
     Args:
-        path: a `.keras` file.
+        path: a `.keras` file, or the folder of a run: its best epoch.
         activation: of the recipe. With a rotated one a model without slopes is
             rotated, slopes 1, which leaves its function as it is: the variant
             that the RReLU authors call "retrain".
@@ -32,12 +32,7 @@ def load(path, activation):
         UserError: a file that cannot be read; a model with slopes though the
             activation is a plain one, or without anything to rotate.
     """
-    try:
-        model = loading.load(path)
-    except UserError as error:
-        raise UserError(
-            str(error).replace("Received: model=", "Received: start=")
-        ) from error
+    model = _open(path)
     slopes = layers_of(model, Rotated)
     if activation in _ROTATED:
         return model if slopes else rotate(model)
@@ -47,6 +42,20 @@ def load(path, activation):
             f"Received: activation={activation}"
         )
     return model
+
+
+def _open(path):
+    try:
+        if pathlib.Path(path).is_dir():
+            # It imports this module: a run may have started from another.
+            from rrelu_tf.training.run_folder import Run
+
+            return Run.open(path).best()
+        return keras_file.load(path)
+    except UserError as error:
+        rule = str(error).replace("Received: model=", "Received: start=")
+        rule = rule.replace("Received: run=", "Received: start=")
+        raise UserError(rule) from error
 
 
 def check(model, data):
@@ -86,5 +95,9 @@ def place(recipe, folder):
 def keep(recipe, folder):
     """Copies the model into a run's folder, so that the run needs no other."""
     source = place(recipe, folder)
-    if source is not None and source != folder / FILE:
+    if source is None or source == folder / FILE:
+        return
+    if source.is_dir():
+        keras_file.save(_open(source), folder / FILE)
+    else:
         atomic.write_bytes(folder / FILE, source.read_bytes())

@@ -48,6 +48,14 @@ def test_a_run_holds_what_its_report_says(trained):
     assert result.saving("flops") is None
 
 
+def test_a_run_that_started_from_a_file_goes_by_its_name(pruned, tmp_path):
+    run, start = tmp_path / "run", pruned / "pruned" / "model.keras"
+    flags = [f"--start={start}", "--epochs=1", "--learning_rate=0.02"]
+    assert train.main(["train", *flags, f"--run={run}", IN_PROCESS]) == 0
+    (result,) = runs.collect([run])
+    assert result.recipe["arch"] == "model"
+
+
 def test_a_pruned_run_holds_exact_savings(pruned):
     (result,) = runs.collect([pruned])
     report = json.loads((pruned / "pruned" / "report.json").read_text())

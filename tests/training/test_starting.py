@@ -62,6 +62,25 @@ def test_a_plain_model_is_rotated_with_slopes_of_one(plain, tmp_path):
     np.testing.assert_allclose(source(images), model(images), atol=1e-5)
 
 
+def test_a_run_of_another_network_is_rotated_and_trained_on(tmp_path):
+    shared = {"epochs": 1, "batch_size": 512, "deterministic": False}
+    plain = Recipe(arch="fcnn", activation="relu", **shared)
+    source = trainer.train(plain, tmp_path / "plain")
+    run = trainer.train(recipe(source.path), tmp_path / "run")
+    first = checkpoints.read(run.checkpoints, 0)
+    model = run.last()
+    checkpoints.restore(first, model)
+    images = np.random.default_rng(0).normal(size=(3, 8, 8, 1))
+    np.testing.assert_allclose(source.best()(images), model(images), atol=1e-5)
+    shutil.rmtree(source.path)
+    assert run.last().get_layer("rrelu1").slope.shape == (500,)
+
+
+def test_a_run_to_start_from_must_be_one(tmp_path):
+    with pytest.raises(UserError, match=f"Received: start={tmp_path}$"):
+        trainer.train(recipe(tmp_path), tmp_path / "run")
+
+
 def test_a_plain_model_stays_plain_with_a_plain_activation(plain, tmp_path):
     given = recipe(plain, activation="relu")
     run = trainer.train(given, tmp_path / "run")

@@ -1,4 +1,4 @@
-"""A model from its .keras file."""
+"""Models in .keras files."""
 
 import pathlib
 import zipfile
@@ -9,6 +9,7 @@ import keras
 # These register the layers and models that the file may hold.
 import rrelu_tf.layers
 import rrelu_tf.strip  # noqa: F401
+from rrelu_tf import atomic
 from rrelu_tf.errors import UserError
 
 
@@ -32,3 +33,19 @@ def load(path):
             f"A .keras file must be whole and readable, but: {reason[0]} "
             f"Received: model={path}"
         ) from error
+
+
+def save(model, path):
+    """Writes a model's `.keras` file, whole or not at all.
+
+    Raises:
+        UserError: if it cannot be written.
+    """
+    with atomic.path(path) as temporary:
+        # Keras goes by the suffix.
+        whole = temporary.with_name(f"{temporary.name}.keras")
+        try:
+            model.save(whole)
+            whole.rename(temporary)
+        finally:
+            whole.unlink(missing_ok=True)
