@@ -83,8 +83,8 @@ class _Build:
             self.made.record(twin.layer.name, node, twin.outputs[0])
             for name, kept in twin.kept.items():
                 maker = kept.maker and f"{node.key}/{kept.maker}"
-                self.made.kept[f"{node.key}/{name}"] = dataclasses.replace(
-                    kept, maker=maker
+                self.made.kept[f"{twin.layer.name}/{name}"] = (
+                    dataclasses.replace(kept, maker=maker)
                 )
         self.made.add(node, outputs, twin)
 
