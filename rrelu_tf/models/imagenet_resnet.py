@@ -9,6 +9,7 @@ dead slope there cuts the residual stream itself.
 import keras
 
 from rrelu_tf.errors import UserError
+from rrelu_tf.models import torch_layout
 from rrelu_tf.models.blocks import Blocks, torch_uniform
 from rrelu_tf.models.registry import register
 
@@ -23,6 +24,11 @@ _WIDTHS = (64, 128, 256, 512)
 _EXPANSION = 4
 # Images up to this side are CIFAR's (32) or Tiny-ImageNet's (64).
 _SMALL = 64
+# The OrthoReg authors' names for torchvision's.
+torch_layout.rename(
+    (r"(.+)\.shortcut\.([01]\..+)", r"\1.downsample.\2"),
+    (r"linear\.(.+)", r"fc.\1"),
+)
 
 
 @register(r"wide_resnet(50)_(2)", ["wide_resnet50_2"])
