@@ -81,3 +81,9 @@ def test_what_the_authors_publish_is_expected(shared):
 def test_nets_without_slopes_expect_no_zeta(path):
     if recipe(path).activation in ("relu", "gelu", "silu"):
         assert "zeta" not in expected(path)
+
+
+def test_network_slimming_is_normalised_as_the_authors_have_it():
+    slimming = [recipe(path) for path in FILES if recipe(path).gamma_l1]
+    assert slimming
+    assert {found.normalization for found in slimming} == {"cifar10"}
