@@ -87,3 +87,14 @@ def test_network_slimming_is_normalised_as_the_authors_have_it():
     slimming = [recipe(path) for path in FILES if recipe(path).gamma_l1]
     assert slimming
     assert {found.normalization for found in slimming} == {"cifar10"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [x for x in FILES if x.match("*_rrelu.flags") and not x.match("digits/*")],
+    ids=lambda p: f"{p.parent.name}-{p.stem}",
+)
+def test_every_rotated_relu_has_its_baseline_l1_and_two_steps(path):
+    plain = path.with_stem(path.stem.replace("_rrelu", "_relu"))
+    others = [path.with_stem(f"{path.stem}_{x}") for x in ("l1", "two_step")]
+    assert {plain, *others} <= {*FILES}
