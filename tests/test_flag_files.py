@@ -98,3 +98,11 @@ def test_every_rotated_relu_has_its_baseline_l1_and_two_steps(path):
     plain = path.with_stem(path.stem.replace("_rrelu", "_relu"))
     others = [path.with_stem(f"{path.stem}_{x}") for x in ("l1", "two_step")]
     assert {plain, *others} <= {*FILES}
+
+
+def test_flag_files_run_in_folders_of_their_own():
+    folders = {}
+    for path in FILES:
+        folder = train._default_run(recipe(path))
+        folders.setdefault(folder, []).append(f"{path.parent.name}/{path.stem}")
+    assert not {k: v for k, v in folders.items() if len(v) > 1}
