@@ -29,8 +29,10 @@ class WideMenu:
     def noise(self, x):
         """What does nothing at inference."""
         name = self.name("noise")
+        by_example = (None, *[1] * (len(x.shape) - 1))
         return self.pick(
             [
+                layers.Dropout(0.5, noise_shape=by_example, name=name),
                 layers.GaussianDropout(0.5, name=name),
                 layers.GaussianNoise(0.5, name=name),
                 layers.AlphaDropout(0.5, name=name),
