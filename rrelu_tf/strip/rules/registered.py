@@ -9,6 +9,7 @@ from rrelu_tf.errors import UserError
 from rrelu_tf.strip import elements
 from rrelu_tf.strip.cloning import clone
 from rrelu_tf.strip.rules.base import Rule, Twin, value
+from rrelu_tf.strip.rules.stand_ins import shape_giver, stand_ins
 from rrelu_tf.strip.rules.table import enter
 
 _PROBES = 2.0 ** np.arange(-8, 8)
@@ -91,18 +92,44 @@ class Registered(Rule):
         return [made]
 
     def needed(self, call):
-        """The same elements of every input."""
-        return [call.alive[0]] * len(call.node.inputs)
+        """The same elements of every input that is to be there."""
+        known = stand_ins(call, self._read(call))
+        return [
+            None if i in known else need
+            for i, need in enumerate(self._read(call))
+        ]
 
     def twin(self, call):
         """The same layer, its weights and counts cut."""
         layout = elements.hull(call.alive[0], call.shape_out())
+        read = self._read(call)
+        known = stand_ins(call, read)
+        inputs = [
+            known[i].narrowed(layout)
+            if i in known
+            else None
+            if need is None
+            else layout
+            for i, need in enumerate(read)
+        ]
+        if None in inputs:
+            return Twin(None, inputs, [layout], hollow=True)
         weights = {
             name: elements.take(weight, layout[len(layout) - weight.ndim :])
             for name, weight in self._values(call.layer).items()
         }
-        inputs = [layout] * len(call.node.inputs)
         return Twin(self._narrow(call, layout), inputs, [layout], weights)
+
+    def _read(self, call):
+        """The same elements of every input; where none, of one for its shape.
+
+        None for the others.
+        """
+        giver = None if call.alive[0].any() else shape_giver(call)
+        return [
+            call.alive[0] if giver in (i, None) else None
+            for i in range(len(call.node.inputs))
+        ]
 
     def _narrow(self, call, layout):
         """The layer; arguments that equal the channels' count follow it."""
