@@ -79,6 +79,17 @@ def check_model(model, name, align):
 _WITHOUT_MODEL = ("threshold", "sparsity")
 
 
+def as_arrays(scores):
+    """The scores as arrays, dict: key -> array; refuses to do without any."""
+    if not isinstance(scores, dict) or not scores:
+        received = scores if scores == {} else type(scores).__name__
+        raise UserError(
+            "Scores must be a dict of at least one layer's array. "
+            f"Received: scores={received}"
+        )
+    return {key: np.asarray(values) for key, values in scores.items()}
+
+
 def check_scores(scores, model):
     """Refuses scores that are not numbers or do not fit the model.
 

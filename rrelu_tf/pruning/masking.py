@@ -49,8 +49,13 @@ def mask(model, keep):
 
     Raises:
         UserError: a key that names no layer of the model or one that cannot be
-            masked, or an array of another length.
+            masked, or an array of another length; no dict.
     """
+    if not isinstance(keep, dict):
+        raise UserError(
+            "`keep` must be a dict of bool arrays, as select returns it. "
+            f"Received: keep={type(keep).__name__}"
+        )
     masked = copy(model)
     places = {}
     for graph, node, key in walk(trace(masked)):

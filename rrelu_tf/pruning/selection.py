@@ -1,7 +1,5 @@
 """Which channels stay, from scores."""
 
-import numpy as np
-
 from rrelu_tf.errors import UserError
 from rrelu_tf.pruning import arguments, budgets
 from rrelu_tf.pruning.groups import Groups, Order
@@ -80,7 +78,7 @@ def select(
     name, amount = arguments.one_amount(amounts)
     arguments.check_options(scope, align, reduce, min_fraction, round_to)
     arguments.check_model(model, name, align)
-    scores = {key: np.asarray(values) for key, values in scores.items()}
+    scores = arguments.as_arrays(scores)
     arguments.check_scores(scores, model)
     labels = None
     if align == "couple":

@@ -342,3 +342,9 @@ def test_a_nested_model_without_a_graph_keeps_its_weights():
     inputs = np.random.default_rng(0).normal(size=(3, 5))
     assert np.array_equal(model(inputs), masked(inputs))
     assert rrelu_tf.profile(model).params == model.count_params()
+
+
+@pytest.mark.parametrize("keep", [None, [True]])
+def test_what_is_no_dict_of_masks_is_refused(keep):
+    with pytest.raises(UserError, match=r"Received: keep=(NoneType|list)$"):
+        rrelu_tf.mask(keras.Sequential([keras.Input((2,))]), keep)

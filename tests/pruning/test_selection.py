@@ -187,6 +187,14 @@ def test_impossible_budgets_are_refused_in_one_line(name, budget):
     refused(f"{name}={budget}", **{name: budget})
 
 
+@pytest.mark.parametrize(
+    ("scores", "received"), [({}, "{}"), (None, "NoneType"), ([1], "list")]
+)
+@pytest.mark.parametrize("amount", ["sparsity", "threshold"])
+def test_no_scores_are_refused(scores, received, amount):
+    refused(f"scores={received}", scores, **{amount: 0.5})
+
+
 def test_exactly_one_amount_is_given():
     refused("threshold=None")
     refused("threshold=0, flops=0.5", threshold=0, flops=0.5)
