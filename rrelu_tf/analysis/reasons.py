@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from rrelu_tf.strip.rules.registered import registrable
 from rrelu_tf.strip.rules.table import OPAQUE
 
 
@@ -29,10 +30,11 @@ def lost(level, node):
 def whole(level, node):
     """Why a node keeps every channel: one clause."""
     if opaque(level, node):
-        kind = type(node.layer).__name__
+        kind = type(node.layer)
+        advice = "; see rrelu_tf.strip.register" if registrable(kind) else ""
         return (
-            f"opaque: no rule knows `{kind}` as it is called here; "
-            "see rrelu_tf.strip.register"
+            f"opaque: no rule knows `{kind.__name__}` as it is called here"
+            f"{advice}"
         )
     tensor = node.outputs[0]
     if any(reader is None for _, reader in level.readers(tensor)):

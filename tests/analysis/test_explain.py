@@ -186,3 +186,22 @@ def test_a_model_without_a_graph_is_one_line():
 
     with pytest.raises(UserError, match="Received: model=Subclassed$"):
         explain(Subclassed())
+
+
+def test_only_layers_of_ones_own_are_advised_to_be_registered():
+    i = keras.Input((4, 6))
+    x = layers.LSTM(5, name="lstm")(Mine(name="mine")(i))
+    x = layers.Activation(lambda x: x - keras.ops.mean(x), name="function")(x)
+    found = rows(explain(finish(i, layers.Dense(2)(x))))
+    assert "rrelu_tf.strip.register" in found["mine"][3]
+    for name in ("lstm", "function"):
+        assert found[name][3].startswith("opaque: no rule knows")
+        assert "register" not in found[name][3]
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "sparsemax", "glu"])
+def test_activations_that_mix_channels_are_no_unknown_layers(name):
+    i = keras.Input((6,))
+    x = layers.Activation(name, name="mix")(layers.Dense(6, name="a")(i))
+    model = finish(i, layers.Dense(2, name="head")(x))
+    assert "mix" not in rows(explain(model))

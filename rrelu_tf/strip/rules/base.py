@@ -121,6 +121,9 @@ class Rule:
         """Whether the rule holds for this layer as it is configured."""
         return True
 
+    def otherwise(self, call):
+        """The rule where this one does not cover a layer; None: opaque."""
+
     def axes(self, call, given):
         """Per output, the axes that may get narrower; `given` per input."""
         axis = channel_axis(call.layer)
