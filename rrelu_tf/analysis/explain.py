@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 from rich.table import Table
 
-from rrelu_tf.analysis import reasons, text
+from rrelu_tf.analysis import put_back, reasons, text
 from rrelu_tf.analysis.levels import levels
 from rrelu_tf.layers import ChannelGather
 from rrelu_tf.strip import coupling, strip
@@ -19,11 +19,13 @@ def explain(model):
         model: a functional or built Sequential `keras.Model`, masked or not.
 
     Returns:
-        Text of three parts: groups of layers whose channels meet, in an Add
+        Text of these parts: groups of layers whose channels meet, in an Add
         for instance, with the channels of the group and those that one of its
         layers keeps; each layer with kernels, or that no rule knows, with its
-        channels, those it keeps, and what is dead or why nothing went; and the
-        sums. Layers inside nested models are `outer/inner`.
+        channels, those it keeps, and what is dead or why nothing went; the
+        readers, such as a layer normalisation, for which channels that are
+        gone are put back, and why; and the sums. Layers inside nested models
+        are `outer/inner`.
 
     Raises:
         UserError: as `rrelu_tf.strip` does.
@@ -33,13 +35,13 @@ def explain(model):
     for graph, node, key in walk(trace(stripped)):
         after.setdefault(key, graph.channels(node))
     found = _layers(levels(model), after)
-    return "\n".join(
-        [
-            _groups(model, found),
-            _table(found),
-            _sums(model, stripped),
-        ]
-    )
+    parts = [
+        _groups(model, found),
+        _table(found),
+        put_back.table(levels(stripped)),
+        _sums(model, stripped),
+    ]
+    return "\n".join(part for part in parts if part)
 
 
 @dataclasses.dataclass
@@ -77,7 +79,8 @@ def _layers(top, after):
         if kept == 0:
             why = f"gone whole: {lost or 'no output depends on it'}"
         elif kept < len(alive):
-            why = lost
+            more = kept - alive.sum()
+            why = f"{lost}; {more} stay to fill groups up" if more > 0 else lost
         else:
             why = reasons.whole(level, node)
         kind = type(node.layer).__name__

@@ -12,10 +12,19 @@ from rrelu_tf.layers import ChannelGather, RReLU
 
 
 def rows(text):
-    """First cell -> the others, of every table."""
+    """First cell -> the others, of the first row that has it."""
     lines = [line for line in text.splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
-    return {first: tuple(rest) for first, *rest in cells}
+    found = {}
+    for first, *rest in cells:
+        found.setdefault(first, tuple(rest))
+    return found
+
+
+def put_back(text):
+    """Reader -> class, channels that it gets back, and why."""
+    _, _, table = text.partition("| channels put back for")
+    return rows(table.partition("\n")[2])
 
 
 def finish(inputs, outputs, **weights):
@@ -108,8 +117,97 @@ def test_a_barrier_is_named_with_its_reason_through_what_lies_between():
     found = rows(explain(model))
     reason = "its statistics are taken over the channels"
     assert found["a"][1:] == ("5", "5", f"ln (LayerNormalization): {reason}")
-    assert found["b"][1:3] == ("6", "6")
-    assert found["b"][3].startswith("soft (Softmax): softmax shares")
+    assert found["b"][1:] == ("6", "6", "nothing in it is dead")
+
+
+def test_a_barrier_is_no_reason_where_nothing_behind_it_is_dead():
+    i = keras.Input((4, 6))
+    x = a = layers.Dense(5, name="a")(i)
+    x = RReLU(name="act")(layers.LayerNormalization(name="ln")(x))
+    x = layers.Dense(6, name="b")(x)
+    y = layers.Dense(6, name="c")(a)
+    outputs = layers.Dense(2, name="head")(layers.Add()([x, y]))
+    for slopes in ([1] * 5, [1, 0, 1, 1, 1]):  # c reads all of a itself
+        found = rows(explain(finish(i, outputs, act=slopes)))
+        assert found["a"][3] == "nothing in it is dead"
+
+
+SOME = np.array([1, 1, 1, 0, 0, 1, 0, 0], bool)
+PART_OF_OUTPUT = "its channels are those of an output of the model"
+
+
+@pytest.mark.parametrize(
+    ("reader", "count", "why"),
+    [
+        (layers.LayerNormalization, 4, "its statistics are taken over the"),
+        (layers.Softmax, 4, "softmax shares its sum over channels"),
+        (lambda name: layers.Activation("softmax", name=name), 4, "softmax"),
+        (
+            lambda name: layers.GroupNormalization(2, name=name),
+            4,
+            "its statistics are taken over each group of channels",
+        ),
+        (
+            lambda name: layers.Reshape((3, 2, 4), name=name),
+            2,
+            "it moves them together with others",
+        ),
+        (
+            lambda name: layers.Conv1D(8, 1, groups=2, name=name),
+            2,
+            "its groups are all as wide as the widest",
+        ),
+        (
+            lambda name: layers.LSTM(4, name=name),
+            4,
+            "no rule knows this layer",
+        ),
+    ],
+)
+def test_readers_for_which_channels_are_put_back_are_told(reader, count, why):
+    i = keras.Input((3, 5))
+    x = layers.ReLU()(layers.Dense(8, name="a")(i))
+    x = layers.Dense(2, name="head")(reader(name="reader")(x))
+    model = finish(i, x)
+    assert not put_back(explain(model))
+    assert rows(explain(model))["a"][3] == "nothing in it is dead"
+    masked = rrelu_tf.mask(model, {"a": SOME})
+    text = explain(masked)
+    assert rows(text)["a"][1:] == ("8", "4", "4 always 0")
+    told = put_back(text)
+    assert list(told) == ["reader"]
+    assert told["reader"][1] == str(count)
+    assert told["reader"][2].startswith(why)
+    small = rrelu_tf.strip(masked)
+    (gather,) = (x for x in small.layers if isinstance(x, ChannelGather))
+    assert gather.indices.count(-1) == count
+
+
+def test_attention_that_gets_channels_back_is_told_once():
+    i = keras.Input((3, 5))
+    x = layers.Dense(8, name="a")(i)
+    x = layers.GroupQueryAttention(2, 4, 2, name="reader")(x, x)
+    model = finish(i, layers.Dense(2)(x))
+    text = explain(rrelu_tf.mask(model, {"a": SOME}))
+    assert text.count("its inputs are as wide as its outputs") == 1
+    assert put_back(text)["reader"][1] == "4"
+
+
+def test_outputs_constants_and_sums_that_get_channels_back_are_told():
+    i = keras.Input((5,))
+    x = layers.Dense(8, name="a")(i)
+    y = layers.ReLU(name="out")(x)
+    z = layers.Activation("sigmoid")(x)
+    z = layers.Dense(8, name="b")(z)
+    w = layers.Dense(8, name="c")(z)
+    sums = layers.Add(name="add")([z, w])
+    model = finish(i, [y, layers.Dense(2, name="head")(sums)])
+    told = put_back(explain(rrelu_tf.mask(model, {"a": SOME, "b": SOME})))
+    assert told["out"] == ("ReLU", "4", PART_OF_OUTPUT)
+    assert told["b"] == ("Dense", "4", "they are constants, not all 0")
+    assert told["add"] == ("Add", "4", "another of its inputs has them")
+    told = put_back(explain(rrelu_tf.mask(keras.Model(i, sums), {"c": SOME})))
+    assert told["add"][1:] == ("4", "another of its inputs has them")
 
 
 def test_opaque_layers_are_listed_and_named_where_they_hold_back():
@@ -120,6 +218,9 @@ def test_opaque_layers_are_listed_and_named_where_they_hold_back():
     assert found["mine"][:3] == ("Mine", "5", "5")
     assert "no rule knows `Mine`" in found["mine"][3]
     assert "rrelu_tf.strip.register" in found["mine"][3]
+    assert found["a"][3] == "nothing in it is dead"
+    model.get_layer("r").slope.assign([1, 0, 1, 1, 1])
+    found = rows(explain(model))
     assert found["a"][3] == "mine (Mine): no rule knows this layer"
 
 
@@ -145,7 +246,8 @@ def nested():
     )
     i = keras.Input((4,))
     x = layers.LayerNormalization(name="ln")(inner(i))
-    model = finish(i, layers.Dense(3, name="head")(x))
+    x = RReLU(name="last")(x)
+    model = finish(i, layers.Dense(3, name="head")(x), last=[1, 1, 0, 1])
     inner.get_layer("act").slope.assign([1, 0, 1, 1, 0, 1])
     return model
 
@@ -191,7 +293,7 @@ def test_a_model_without_a_graph_is_one_line():
 def test_only_layers_of_ones_own_are_advised_to_be_registered():
     i = keras.Input((4, 6))
     x = layers.LSTM(5, name="lstm")(Mine(name="mine")(i))
-    x = layers.Activation(lambda x: x - keras.ops.mean(x), name="function")(x)
+    x = layers.Lambda(lambda x: 2 * x, name="function")(x)
     found = rows(explain(finish(i, layers.Dense(2)(x))))
     assert "rrelu_tf.strip.register" in found["mine"][3]
     for name in ("lstm", "function"):
