@@ -5,18 +5,21 @@ import dataclasses
 import numpy as np
 from rich.table import Table
 
-from rrelu_tf.analysis import put_back, reasons, text
+from rrelu_tf.analysis import put_back, reasons, text, tied
 from rrelu_tf.analysis.levels import levels
 from rrelu_tf.layers import ChannelGather
-from rrelu_tf.strip import coupling, strip
+from rrelu_tf.strip import strip
 from rrelu_tf.strip.graph import trace, walk
 
 
-def explain(model):
+def explain(model, *, align="gather"):
     """Tells what `rrelu_tf.strip` would keep of a model, and why.
 
     Args:
         model: a functional or built Sequential `keras.Model`, masked or not.
+        align: as of `rrelu_tf.strip`. With "couple" it tells what else, besides
+            layers that can be masked, the channels of a group are tied to, and
+            which dead channels stay because of what they are tied to.
 
     Returns:
         Text of these parts: groups of layers whose channels meet, in an Add
@@ -30,15 +33,16 @@ def explain(model):
     Raises:
         UserError: as `rrelu_tf.strip` does.
     """
-    stripped = strip(model)
+    stripped = strip(model, align=align)
     after = {}
     for graph, node, key in walk(trace(stripped)):
         after.setdefault(key, graph.channels(node))
-    found = _layers(levels(model), after)
+    ties = tied.Tied(model, align)
+    found = _layers(levels(model, align), after, ties)
     parts = [
-        _groups(model, found),
+        ties.table(found),
         _table(found),
-        put_back.table(levels(stripped)),
+        put_back.table(levels(stripped, align)),
         _sums(model, stripped),
     ]
     return "\n".join(part for part in parts if part)
@@ -61,7 +65,7 @@ class _Layer:
         return len(self.alive)
 
 
-def _layers(top, after):
+def _layers(top, after, ties):
     """key -> `_Layer` of each that is listed, in the graph's order."""
     found = {}
     for level, node in top.walk():
@@ -83,6 +87,7 @@ def _layers(top, after):
             why = f"{lost}; {more} stay to fill groups up" if more > 0 else lost
         else:
             why = reasons.whole(level, node)
+        why = ties.why(key, alive, why) if kept else why
         kind = type(node.layer).__name__
         found[key] = _Layer(kind, alive.copy(), kept, why)
     return found
@@ -90,34 +95,6 @@ def _layers(top, after):
 
 def _has_kernels(layer):
     return any(len(w.shape) > 1 for w in getattr(layer, "weights", []))
-
-
-def _groups(model, found):
-    """The layers whose channels meet, as a table."""
-    ties = coupling.coupled(model, list(found))
-    groups = []  # [keys, numbers], in the order of the first key
-    for key, numbers in ties.items():
-        keys, numbers = [key], set(numbers.tolist()) - {0}
-        for group in [g for g in groups if g[1] & numbers]:
-            groups.remove(group)
-            keys, numbers = group[0] + keys, numbers | group[1]
-        groups.append([keys, numbers])
-    order = {key: i for i, key in enumerate(found)}
-    groups = [sorted(keys, key=order.get) for keys, _ in groups]
-    groups = sorted(
-        (g for g in groups if len(g) > 1), key=lambda g: order[g[0]]
-    )
-    if not groups:
-        return "No two layers have channels that must go together.\n"
-    table = Table("channels that go together")
-    table.add_column("channels", justify="right")
-    table.add_column("kept by any", justify="right")
-    for keys in groups:
-        every = np.concatenate([ties[key] for key in keys])
-        alive = np.concatenate([ties[key][found[key].alive] for key in keys])
-        counts = [len(set(n.tolist()) - {0}) for n in (every, alive)]
-        table.add_row(", ".join(keys), *map(str, counts))
-    return text.render(table, width=100) + "\n"
 
 
 def _table(found):

@@ -118,7 +118,12 @@ class Level:
                 yield from self._outer.readers(self._at.outputs[made])
 
 
-def levels(model):
-    """The outermost `Level` of a functional or built Sequential model."""
-    graph = trace(model)
+def levels(model, align="gather"):
+    """The outermost `Level` of a functional or built Sequential model.
+
+    Args:
+        model: the model.
+        align: as of `rrelu_tf.strip`.
+    """
+    graph = trace(model, couple=align == "couple")
     return Level(graph, analyse(graph))

@@ -62,7 +62,7 @@ def test_each_layer_is_told_with_its_channels_and_why():
     )
     assert found["point"][1:] == ("5", "5", "nothing in it is dead")
     assert found["head"][1:] == ("4", "4", "it is an output of the model")
-    assert found["conv, deep"] == ("8", "5")
+    assert found["conv, deep"] == ("8", "8", "5")
     assert "norm" not in found  # no kernel
     order = [key for key in found if key in ("conv", "deep", "point", "head")]
     assert order == ["conv", "deep", "point", "head"]
@@ -307,3 +307,70 @@ def test_activations_that_mix_channels_are_no_unknown_layers(name):
     x = layers.Activation(name, name="mix")(layers.Dense(6, name="a")(i))
     model = finish(i, layers.Dense(2, name="head")(x))
     assert "mix" not in rows(explain(model))
+
+
+def tied_to_much():
+    """a meets an attention, c an input; gn makes a constant of zeros of d."""
+    i = keras.Input((3, 8), name="tokens")
+    x = layers.Dense(8, name="a")(i)
+    x = layers.Add()([x, layers.MultiHeadAttention(2, 4, name="mha")(x, x)])
+    x = layers.Add()([layers.Dense(8, name="b")(x), x])
+    y = layers.Add()([layers.Dense(8, name="c")(i), i])
+    z = layers.Dense(8, name="d")(i)
+    z = layers.GroupNormalization(2, name="gn")(z)
+    x = layers.Dense(6, name="free")(layers.Concatenate()([x, y, z]))
+    e, f = layers.Dense(6, name="e")(i), layers.Dense(6, name="f")(i)
+    w = layers.ReLU()(layers.Dense(6, name="last")(i))
+    x = layers.Add()([x, layers.Add()([e, f])])
+    return finish(i, [layers.Dense(2, name="head")(x), w])
+
+
+def test_coupled_what_holds_dead_channels_is_named():
+    model, keep = tied_to_much(), {"d": np.arange(8) < 4}
+    keep.update(dict.fromkeys("abc", SOME))
+    keep.update(dict.fromkeys(("e", "last"), SOME[:6]))
+    masked = rrelu_tf.mask(model, keep)
+    text = explain(masked, align="couple")
+    found = rows(text)
+    attention = "mha (MultiHeadAttention)"
+    held = {
+        "a": f"4 dead ones are tied to {attention}",
+        "b": f"4 dead ones are tied to {attention}",
+        "c": "4 dead ones are tied to the input tokens",
+        "d": "4 dead ones are tied to numbers other than 0",
+        "e": "2 dead ones are tied to f (Dense), free (Dense)",
+        "f": "nothing in it is dead",
+        "last": "2 dead ones are tied to an output of the model",
+    }
+    layer = rows(text.partition("| layer")[2].partition("\n")[2])
+    for key, why in held.items():
+        assert layer[key][2:] == (layer[key][1], why)
+    assert found["a, mha, b"] == ("8", "8", "8", attention)
+    assert found["free, e, f"] == ("6", "6", "6", "")
+    small = rrelu_tf.strip(masked, align="couple")
+    after, before = small.count_params(), masked.count_params()
+    assert before == after
+    assert f"strip would remove nothing: {before:,} parameters" in text
+    assert rows(explain(masked))["a"][2:] == ("4", "4 always 0")
+
+
+def test_coupled_the_table_tells_what_no_mask_can_silence():
+    text = explain(tied_to_much(), align="couple")
+    table = rows(text.partition("| layer")[0])
+    assert table["c"] == ("8", "8", "8", "the input tokens")
+    assert table["last"] == ("6", "6", "6", "an output of the model")
+    assert "mha" not in table  # but with a and b
+    assert "tied to" not in explain(tied_to_much())
+
+
+def test_groups_are_counted_in_channels_too():
+    i = keras.Input((3, 5))
+    x = layers.GroupNormalization(2)(layers.Dense(8, name="a")(i))
+    x = layers.Add()([x, layers.Dense(8, name="b")(i)])
+    model = finish(i, layers.Dense(2, name="head")(x))
+    assert rows(explain(model))["a, b"] == ("8", "2", "8")
+
+
+def test_another_align_is_refused():
+    with pytest.raises(UserError, match="Received: align=pad$"):
+        explain(tied_to_much(), align="pad")
