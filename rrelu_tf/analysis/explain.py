@@ -2,12 +2,13 @@
 
 import dataclasses
 
+import keras
 import numpy as np
 from rich.table import Table
 
 from rrelu_tf.analysis import put_back, reasons, text, tied
 from rrelu_tf.analysis.levels import levels
-from rrelu_tf.layers import ChannelGather
+from rrelu_tf.layers import ChannelGather, Rotated
 from rrelu_tf.strip import strip
 from rrelu_tf.strip.graph import trace, walk
 
@@ -24,7 +25,8 @@ def explain(model, *, align="gather"):
     Returns:
         Text of these parts: groups of layers whose channels meet, in an Add
         for instance, with the channels of the group and those that one of its
-        layers keeps; each layer with kernels, or that no rule knows, with its
+        layers keeps; each layer with kernels, or that no rule knows, and each
+        rotated activation (batch normalisation where there are none) with its
         channels, those it keeps, and what is dead or why nothing went; the
         readers, such as a layer normalisation, for which channels that are
         gone are put back, and why; and the sums. Layers inside nested models
@@ -52,13 +54,15 @@ def explain(model, *, align="gather"):
 class _Layer:
     """One layer: class, channels before and after, and the reason.
 
-    `alive` is bool (channels,), of all calls together.
+    `alive` is bool (channels,), of all calls together. `makes` is whether the
+    channels are its own, not only passed through it.
     """
 
     kind: str
     alive: np.ndarray
     kept: int
     why: str
+    makes: bool
 
     @property
     def channels(self):
@@ -67,11 +71,11 @@ class _Layer:
 
 def _layers(top, after, ties):
     """key -> `_Layer` of each that is listed, in the graph's order."""
-    found = {}
+    found, keyed = {}, _keyed(top)
     for level, node in top.walk():
         key = level.key(node)
-        listed = reasons.opaque(level, node) or _has_kernels(node.layer)
-        if not listed or level.inner(node):
+        makes = reasons.opaque(level, node) or _has_kernels(node.layer)
+        if not (makes or keyed(node.layer)) or level.inner(node):
             continue
         alive = level.alive(node)
         if key in found:  # the calls of one layer
@@ -89,8 +93,17 @@ def _layers(top, after, ties):
             why = reasons.whole(level, node)
         why = ties.why(key, alive, why) if kept else why
         kind = type(node.layer).__name__
-        found[key] = _Layer(kind, alive.copy(), kept, why)
+        found[key] = _Layer(kind, alive.copy(), kept, why, makes)
     return found
+
+
+def _keyed(top):
+    """function of a layer: whether slopes, or else gammas, score it."""
+    rotated = any(isinstance(node.layer, Rotated) for _, node in top.walk())
+    if rotated:
+        return lambda layer: isinstance(layer, Rotated)
+    norm = keras.layers.BatchNormalization
+    return lambda layer: isinstance(layer, norm) and layer.scale
 
 
 def _has_kernels(layer):

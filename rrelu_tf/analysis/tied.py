@@ -55,9 +55,10 @@ class Tied:
         """The layers whose channels meet, as a table.
 
         Args:
-            found: dict: key -> anything with `alive`, bool (channels,).
+            found: dict: key -> anything with `alive`, bool (channels,), and
+                `makes`, whether the channels are its own.
         """
-        rows = [row for row in self._joined(found) if self._shown(*row)]
+        rows = [row for row in self._joined(found) if self._shown(found, *row)]
         if not rows:
             return "No two layers have channels that must go together.\n"
         made = Table("channels that go together")
@@ -86,9 +87,11 @@ class Tied:
         rows = [(sorted(keys, key=order.get), groups) for keys, groups in rows]
         return sorted(rows, key=lambda row: order[row[0][0]])
 
-    def _shown(self, keys, groups):
-        alone = keys[0] if len(keys) == 1 else None
-        return alone is None or bool(self._fixed(groups, alone))
+    def _shown(self, found, keys, groups):
+        makers = [key for key in keys if found[key].makes]
+        if len(makers) > 1:
+            return True
+        return bool(self._fixed(groups, *makers))
 
     def _fixed(self, groups, alone=None):
         """What no mask can silence of what the groups are tied to."""

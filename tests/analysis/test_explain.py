@@ -62,8 +62,9 @@ def test_each_layer_is_told_with_its_channels_and_why():
     )
     assert found["point"][1:] == ("5", "5", "nothing in it is dead")
     assert found["head"][1:] == ("4", "4", "it is an output of the model")
-    assert found["conv, deep"] == ("8", "8", "5")
-    assert "norm" not in found  # no kernel
+    assert found["conv, act, deep"] == ("8", "8", "5")
+    assert found["act"] == ("RReLU", "8", "5", "3 always 0")
+    assert "norm" not in found  # neither a kernel nor what slopes score
     order = [key for key in found if key in ("conv", "deep", "point", "head")]
     assert order == ["conv", "deep", "point", "head"]
 
@@ -86,7 +87,7 @@ def test_what_is_told_is_what_strip_does():
     for name in ("a", "b", "head"):
         units = small.get_layer(name).units
         assert found[name][2] == str(units)
-    assert found["a, b"][0] == "6"
+    assert found["a, a_act, b, b_act, c_act"][0] == "6"
     before, after = model.count_params(), small.count_params()
     assert f"strip would keep {after:,} of {before:,} parameters" in text
     gathers = [x.name for x in small.layers if isinstance(x, ChannelGather)]
@@ -346,7 +347,7 @@ def test_coupled_what_holds_dead_channels_is_named():
     for key, why in held.items():
         assert layer[key][2:] == (layer[key][1], why)
     assert found["a, mha, b"] == ("8", "8", "8", attention)
-    assert found["free, e, f"] == ("6", "6", "6", "")
+    assert found["e, f, free"] == ("6", "6", "6", "")
     small = rrelu_tf.strip(masked, align="couple")
     after, before = small.count_params(), masked.count_params()
     assert before == after
@@ -374,3 +375,16 @@ def test_groups_are_counted_in_channels_too():
 def test_another_align_is_refused():
     with pytest.raises(UserError, match="Received: align=pad$"):
         explain(tied_to_much(), align="pad")
+
+
+def test_norms_are_listed_where_there_are_no_slopes():
+    i = keras.Input((5, 5, 3))
+    x = layers.Conv2D(8, 3, use_bias=False, name="conv")(i)
+    x = layers.ReLU()(layers.BatchNormalization(name="norm")(x))
+    x = layers.BatchNormalization(scale=False, name="free")(x)
+    model = finish(i, layers.Conv2D(2, 1, name="head")(x))
+    text = explain(rrelu_tf.mask(model, {"norm": SOME}))
+    found = rows(text)
+    assert found["norm"] == ("BatchNormalization", "8", "4", "4 always 0")
+    assert "free" not in found
+    assert "No two layers have channels that must go together." in text
