@@ -127,3 +127,20 @@ def levels(model, align="gather"):
     """
     graph = trace(model, couple=align == "couple")
     return Level(graph, analyse(graph))
+
+
+def alive(top):
+    """What is computed of the channels of a model's layers.
+
+    Args:
+        top: its outermost `Level`.
+
+    Returns:
+        dict: key -> bool (channels,): what any call of the layer computes.
+    """
+    found = {}
+    for level, node in top.walk():
+        made, key = level.alive(node), level.key(node)
+        before = found.get(key, np.zeros_like(made))
+        found[key] = made | before if len(made) == len(before) else made
+    return found

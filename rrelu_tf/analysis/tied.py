@@ -2,54 +2,60 @@
 
 import collections
 
-import numpy as np
 from rich.table import Table
 
 from rrelu_tf.analysis import text
-from rrelu_tf.analysis.levels import levels
+from rrelu_tf.analysis.levels import alive, levels
 from rrelu_tf.strip import coupling
 from rrelu_tf.strip.graph import trace, walk
 
 
 class Tied:
-    """The groups of a model's channels, and their origins if coupled."""
+    """The groups of a model's channels, and their origins if coupled.
+
+    Attributes:
+        groups: dict: key -> ints (channels,), as of `coupling.coupled`.
+    """
 
     def __init__(self, model, align):
         """Finds them; `align` is that of `rrelu_tf.strip`."""
         keys = [key for _, _, key in walk(trace(model))]
-        self._groups = coupling.coupled(model, keys)
+        self.groups = coupling.coupled(model, keys)
         self._origins, self._free = [], {}
         if align == "couple":
             self._origins = coupling.origins(model)
-            self._free = _alive(levels(model))
+            self._free = alive(levels(model))
 
-    def why(self, key, alive, why):
+    def why(self, key, stays, why):
         """A layer's reason, and what its dead channels are tied to.
 
         Args:
             key: of the layer.
-            alive: bool (channels,): those that stay, coupled.
+            stays: bool (channels,): those that stay, coupled.
             why: the reason as if no channel was tied.
         """
         free = self._free.get(key)
-        if free is None or len(free) != len(alive) or free[alive].all():
+        if free is None or len(free) != len(stays) or free[stays].all():
             return why
-        stuck = alive & ~free
-        groups = set(self._groups[key][stuck].tolist())
-        holders = [
+        stuck = stays & ~free
+        groups = set(self.groups[key][stuck].tolist())
+        held = f"{stuck.sum()} dead ones are tied to {self.holders(groups)}"
+        return held if stays.all() else f"{why}; {held}"
+
+    def holders(self, groups):
+        """What keeps groups though channels of theirs are dead, as text."""
+        texts = [
             origin.text
             for origin in self._origins
-            if origin.key != key and self._held(origin) & groups
+            if self._held(origin) & groups
         ]
-        holders = ", ".join(dict.fromkeys(holders)) or "numbers other than 0"
-        held = f"{stuck.sum()} dead ones are tied to {holders}"
-        return held if alive.all() else f"{why}; {held}"
+        return ", ".join(dict.fromkeys(texts)) or "numbers other than 0"
 
     def _held(self, origin):
         """The groups that an origin keeps."""
         if not origin.maskable:
             return origin.groups
-        return set(self._groups[origin.key][self._free[origin.key]].tolist())
+        return set(self.groups[origin.key][self._free[origin.key]].tolist())
 
     def table(self, found):
         """The layers whose channels meet, as a table.
@@ -67,9 +73,9 @@ class Tied:
         if self._origins:
             made.add_column("tied to")
         for keys, groups in rows:
-            numbers = [self._groups[key] for key in keys]
-            alive = [self._groups[key][found[key].alive] for key in keys]
-            counts = _channels(numbers), len(groups), _channels(alive)
+            numbers = [self.groups[key] for key in keys]
+            stay = [self.groups[key][found[key].alive] for key in keys]
+            counts = _channels(numbers), len(groups), _channels(stay)
             others = [self._fixed(groups)] if self._origins else []
             made.add_row(", ".join(keys), *map("{:,}".format, counts), *others)
         return text.render(made, width=120) + "\n"
@@ -78,7 +84,7 @@ class Tied:
         """List of (keys, groups), in the order of the first key."""
         rows = []
         for key in found:
-            keys, groups = [key], set(self._groups[key].tolist()) - {0}
+            keys, groups = [key], set(self.groups[key].tolist()) - {0}
             for row in [row for row in rows if row[1] & groups]:
                 rows.remove(row)
                 keys, groups = row[0] + keys, row[1] | groups
@@ -112,13 +118,3 @@ def _channels(numbers):
         most |= collections.Counter(each.tolist())
     del most[0]
     return sum(most.values())
-
-
-def _alive(top):
-    """dict: key -> bool (channels,): what any call of the layer computes."""
-    found = {}
-    for level, node in top.walk():
-        alive, key = level.alive(node), level.key(node)
-        before = found.get(key, np.zeros_like(alive))
-        found[key] = alive | before if len(alive) == len(before) else alive
-    return found

@@ -52,7 +52,7 @@ def meet(name, budget, model, order, *, align):
     aim = budget * measure.whole if budget < 1 else budget
     near = (1 - NOISE) * aim if name == "latency" else np.inf
     probes = _Probes(measure.cost, model, order, align)
-    _check_ends(probes, name, budget, aim, measure.text)
+    _check_ends(probes, name, budget, aim, measure.text, order.nothing())
     return order.keep(_bisect(probes, aim, near))
 
 
@@ -140,7 +140,7 @@ class _Probes:
         return [number for number, cost in self.tried.items() if cost <= aim]
 
 
-def _check_ends(probes, name, budget, aim, text):
+def _check_ends(probes, name, budget, aim, text, nothing):
     """Refuses a budget above what is there, or below what can be reached."""
     if probes(0) <= aim:
         raise UserError(
@@ -148,12 +148,24 @@ def _check_ends(probes, name, budget, aim, text):
             f"leaves {text(probes(0))}, which is within it. "
             f"Received: {name}={budget}"
         )
+    if nothing:
+        raise UserError(
+            f"A budget must make channels go, and {nothing}. "
+            f"Received: {name}={budget}"
+        )
     for part in range(_SCAN, 0, -1):
         if probes(probes.most * part // _SCAN) <= aim:
             return
-    least = text(min(probes.tried.values()))
+    least = min(probes.tried.values())
+    if name != "latency" and least >= probes(0):
+        raise UserError(
+            "A budget must make channels go, and all that can be masked saves "
+            "nothing: rrelu_tf.explain(masked) says what still needs them. "
+            f"Received: {name}={budget}"
+        )
     raise UserError(
-        f"A budget must be at least {least}, the least that can be reached. "
+        f"A budget must be at least {text(least)}, the least that can be "
+        "reached. "
         f"Received: {name}={budget}"
     )
 

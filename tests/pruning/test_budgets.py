@@ -300,3 +300,31 @@ def test_a_params_budget_needs_no_sizes():
     small = stripped(model, keep)
     assert small.count_params() <= 0.5 * model.count_params()
     assert small.get_layer("stem").filters > 1
+
+
+@pytest.mark.parametrize("name", ["flops", "params", "latency"])
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"round_to": 64}, "round_to=64 puts all that can go back"),
+        ({"min_fraction": 0.99}, "min_fraction=0.99, and one channel"),
+    ],
+)
+def test_a_budget_says_why_no_channel_can_go(
+    model, scores, clock, name, options, why
+):
+    with pytest.raises(UserError, match=f"Received: {name}=0.5$") as caught:
+        rrelu_tf.select(scores, model=model, **options, **{name: 0.5})
+    assert why in str(caught.value)
+    assert "of the model's" not in str(caught.value)
+
+
+def test_masks_that_save_nothing_are_no_least_that_can_be_reached():
+    i = keras.Input((3, 5))
+    twice = layers.Dense(4, name="a")  # called on two shapes: opaque
+    x, y = twice(i), twice(layers.Flatten()(i[:, :1]))
+    x = layers.Add()([layers.GlobalAveragePooling1D()(x), y])
+    model = keras.Model(i, layers.Dense(2)(x))
+    with pytest.raises(UserError, match="Received: params=0.5$") as caught:
+        rrelu_tf.select({"a": np.arange(4.0)}, model=model, params=0.5)
+    assert "saves nothing: rrelu_tf.explain(masked)" in str(caught.value)

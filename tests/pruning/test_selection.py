@@ -238,3 +238,10 @@ def test_a_budget_needs_a_model(name):
 def test_scores_that_are_no_numbers_are_refused(values, received):
     refused(received, scores={"a": values}, threshold=0)
     refused(received, scores={"a": values}, sparsity=0.5)
+
+
+def test_a_sparsity_says_why_no_channel_can_go():
+    message = refused("sparsity=0.5", sparsity=0.5, min_fraction=0.9)
+    assert "min_fraction=0.9, and one channel at the least" in message
+    message = refused("sparsity=0.5", {"a": np.ones(1)}, sparsity=0.5)
+    assert "none can go" in message
