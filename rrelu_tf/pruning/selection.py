@@ -3,7 +3,7 @@
 import numpy as np
 
 from rrelu_tf.errors import UserError
-from rrelu_tf.pruning import arguments, budgets, held
+from rrelu_tf.pruning import arguments, budgets, chains, held
 from rrelu_tf.pruning.groups import Groups, Order
 from rrelu_tf.strip import coupling
 
@@ -48,7 +48,9 @@ def select(
             examples, or of the model's fixed batch size. Ends within 5 % of
             the budget, which is also what a measurement may be off by.
         model: the `keras.Model` that was scored. A budget or "couple" needs
-            it.
+            it. With it, layers whose channels are each other's, one to one,
+            as those of a convolution and the depthwise one or the norm that
+            alone reads it, have one mask and one score, too.
         scope: "global" compares the scores of all layers; "layer" takes the
             same fraction of each.
         min_fraction: in [0, 1), what each layer keeps at least, rounded up and
@@ -111,7 +113,7 @@ def _labels(model, keys, align):
         return None
     if align == "couple":
         return coupling.coupled(model, keys)
-    return None
+    return chains.chained(model, keys)
 
 
 def _below(threshold, groups, tied):
