@@ -7,6 +7,7 @@ from rrelu_tf.errors import UserError
 from rrelu_tf.layers import Rotated
 from rrelu_tf.strip.cloning import clone, copy_weights
 from rrelu_tf.strip.graph import deep, fresh_input, has_graph, trace, walk
+from rrelu_tf.strip.output_layers import output_layers
 from rrelu_tf.strip.rules import passes_channels
 from rrelu_tf.strip.stripped import Stripped
 
@@ -49,9 +50,16 @@ def mask(model, keep):
 
     Raises:
         UserError: a key that names no layer of the model or one that cannot be
-            masked, or an array of another length.
+            masked, or that makes an output of the model; an array of another
+            length; no dict.
     """
+    if not isinstance(keep, dict):
+        raise UserError(
+            "`keep` must be a dict of bool arrays, as select returns it. "
+            f"Received: keep={type(keep).__name__}"
+        )
     masked = copy(model)
+    outputs = output_layers(model)
     places = {}
     for graph, node, key in walk(trace(masked)):
         places.setdefault(key, (graph, node))
@@ -60,6 +68,11 @@ def mask(model, keep):
             raise UserError(
                 "Every key of `keep` must name a layer of the model. "
                 f"Received: key={key}"
+            )
+        if key in outputs:
+            raise UserError(
+                "No channel of an output of the model can go: its layer must "
+                f"not be masked. Received: key={key}"
             )
         graph, node = places[key]
         stays = np.asarray(stays)

@@ -114,15 +114,21 @@ class Rule:
         chained: whether a masked channel stays 0 through the layer.
         barrier: why every input is needed, for `explain`; None where a rule
             lets channels go.
+        widens: why it may need more inputs than any live output does, for
+            `explain`; None where it does not.
     """
 
     aligned = False
     chained = False
     barrier = "no rule knows this layer"
+    widens = None
 
     def covers(self, call):
         """Whether the rule holds for this layer as it is configured."""
         return True
+
+    def otherwise(self, call):
+        """The rule where this one does not cover a layer; None: opaque."""
 
     def axes(self, call, given):
         """Per output, the axes that may get narrower; `given` per input."""

@@ -27,6 +27,7 @@ class Merge(Rule):
 
     aligned = True
     barrier = None
+    widens = "another of its inputs has them"
 
     def __init__(
         self, function, absorbing=None, neutral=None, *, ordered=False

@@ -10,12 +10,12 @@ from rrelu_tf.strip import elements
 from rrelu_tf.strip.cloning import clone
 from rrelu_tf.strip.rules.base import Rule, Twin, value
 from rrelu_tf.strip.rules.stand_ins import shape_giver, stand_ins
-from rrelu_tf.strip.rules.table import enter
+from rrelu_tf.strip.rules.table import enter, entered
 
 _PROBES = 2.0 ** np.arange(-8, 8)
 
 
-def register(layer_class, *, scale=None):
+def register(layer_class, *, scale=None, **unknown):
     """Lets `strip` take channels out of and through a layer of your own.
 
     By registering you vouch that each element of the output depends on the
@@ -28,23 +28,47 @@ def register(layer_class, *, scale=None):
             one output as large as each of its inputs.
         scale: name of the weight whose zeros make an output 0 for any input;
             None finds it by trying the layer on many inputs.
+        **unknown: none; other options are refused.
 
     Returns:
         `layer_class`.
 
     Raises:
-        UserError: something else than a layer class.
+        UserError: something else than a layer class, one of Keras's own or
+            one that has a rule; an unknown option.
     """
-    if not (
-        isinstance(layer_class, type)
-        and issubclass(layer_class, keras.layers.Layer)
-    ):
+    if unknown:
         raise UserError(
-            "Only a class of Keras layers can be registered. "
+            "register takes one option, scale. "
+            f"Received: {', '.join(f'{k}={v}' for k, v in unknown.items())}"
+        )
+    if not (scale is None or isinstance(scale, str)):
+        raise UserError(
+            f"scale must be the name of a weight. Received: scale={scale!r}"
+        )
+    if not registrable(layer_class):
+        raise UserError(
+            "Only a class of layers can be registered that is not Keras's own "
+            "and has no rule in rrelu_tf. "
             f"Received: layer_class={layer_class!r}"
         )
     enter(Registered(scale), layer_class)
     return layer_class
+
+
+def registrable(layer_class):
+    """Whether `register` takes a class, or took it before."""
+    if not (
+        isinstance(layer_class, type)
+        and issubclass(layer_class, keras.layers.Layer)
+    ):
+        return False
+    rule = entered(layer_class)
+    if rule is not None:
+        return isinstance(rule, Registered)
+    # Their rules are here, or nobody can vouch for them.
+    public = getattr(keras.layers, layer_class.__name__, None)
+    return public is not layer_class
 
 
 class Registered(Rule):
