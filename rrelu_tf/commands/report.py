@@ -78,12 +78,13 @@ def _folders(values):
     folders = list(values.run)
     if values.runs is not None:
         found = sorted(glob.glob(values.runs))
-        folders += (f for f in found if pathlib.Path(f).is_dir())
-        if not folders:
+        found = [folder for folder in found if pathlib.Path(folder).is_dir()]
+        if not found:
             raise UserError(
                 "runs must be a pattern that some folder fits. "
                 f"Received: runs={values.runs}"
             )
+        folders += found
     if not folders:
         raise UserError(
             "bin/report needs at least one run folder. Received: run=none"

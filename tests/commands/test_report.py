@@ -130,6 +130,7 @@ def test_reporting_again_replaces_both_files_and_leaves_no_other(
         (["empty"], "readable run.json. Received: run=empty$"),
         (["relu-0", "half"], "must be finished.*Received: run=half$"),
         (["--runs=*-nothing"], r"Received: runs=\*-nothing$"),
+        (["relu-0", "--runs=zzz*"], r"Received: runs=zzz\*$"),
         (["--runs=e*"], "readable run.json. Received: run=empty$"),
         (["relu-0", "--out=page.txt"], ".html file. Received: out=page.txt$"),
         (["relu-0", "--out=no/page.html"], "Received: path=no/page.html$"),
