@@ -17,6 +17,7 @@ from absl import flags
 from rrelu_tf import atomic
 from rrelu_tf.commands import entry, quiet
 from rrelu_tf.errors import UserError
+from rrelu_tf.reporting import table
 
 
 class _Flags(flags.FlagValues):
@@ -50,10 +51,10 @@ def main(argv=None):
 
 
 def _call(values):
-    out = _page(values.out)
+    out, beside = _outputs(values.out)
     folders = _folders(values)
     quiet.import_tensorflow()
-    from rrelu_tf.reporting import groups, page, pictures, runs, table
+    from rrelu_tf.reporting import groups, page, pictures, runs
 
     results = runs.collect(folders)
     grouped = groups.group(results)
@@ -61,16 +62,35 @@ def _call(values):
     overview = pictures.of_groups(grouped)
     text = page.render(results, tables, overview, pictures.of_runs(results))
     atomic.write_text(out, text)
-    beside = out.with_suffix(".md")
     atomic.write_text(beside, table.markdown(tables))
     print(f"page: {out}\ntable: {beside}")
 
 
-def _page(out):
-    path = pathlib.Path(out)
-    if path.suffix not in (".html", ".htm"):
+def _outputs(out):
+    """Paths of the page and of the Markdown beside it, if both are free."""
+    page = pathlib.Path(out)
+    if page.suffix not in (".html", ".htm"):
         raise UserError(f"out must be an .html file. Received: out={out}")
-    return path
+    if (page.parent / "run.json").exists():
+        raise UserError(
+            "out must not lie in a run's folder, whose own report.md the table "
+            f"would replace. Received: out={out}"
+        )
+    beside = page.with_suffix(".md")
+    if beside.exists() and not _is_ours(beside):
+        raise UserError(
+            f"The table goes to {beside.name} beside the page, which is there "
+            f"and which bin/report did not write. Received: out={out}"
+        )
+    return page, beside
+
+
+def _is_ours(file):
+    """Whether bin/report wrote a Markdown file: it begins as that does."""
+    try:
+        return file.read_bytes().startswith(table.START.encode())
+    except OSError:
+        return False
 
 
 def _folders(values):

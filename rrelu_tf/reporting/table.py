@@ -20,6 +20,10 @@ _CONVENTION = {
     "memory saved (seed convention)": "memory",
     "FLOPs saved (seed convention)": "flops",
 }
+_RECIPES = "Recipes"
+_RECIPE_WORDS = ("recipe", "flags", "seeds")
+# How the Markdown of a report begins, which tells it from other files.
+START = f"## {_RECIPES}\n\n| {' | '.join(_RECIPE_WORDS)} |"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,9 +54,8 @@ def of_recipes(groups):
     Returns:
         A `Table`.
     """
-    words = ("recipe", "flags", "seeds")
     columns = (
-        *words,
+        *_RECIPE_WORDS,
         "epochs",
         "test accuracy",
         "zeta",
@@ -61,9 +64,9 @@ def of_recipes(groups):
         *_CONVENTION,
     )
     return Table(
-        title="Recipes",
+        title=_RECIPES,
         columns=columns,
-        words=len(words),
+        words=len(_RECIPE_WORDS),
         rows=[_recipe_row(group) for group in groups],
         note=(
             "Mean ± sample standard deviation over the seeds; a single seed "

@@ -122,6 +122,21 @@ def test_reporting_again_replaces_both_files_and_leaves_no_other(
     assert {file.name for file in tmp_path.iterdir()} == {"r.html", "r.md"}
 
 
+def test_no_file_of_anything_else_is_replaced(runs, tmp_path, capfd):
+    run = shutil.copytree(runs / "relu-0", tmp_path / "run")
+    notes, folder = tmp_path / "notes.md", tmp_path / "folder.md"
+    notes.write_text("## Recipes\n\nfor bread\n")
+    folder.mkdir()
+    kept = {file: file.read_bytes() for file in (notes, run / "report.md")}
+    for out in (run / "report.html", run / "r.htm", "notes.html", "folder.htm"):
+        out = tmp_path / out
+        assert call(run, f"--out={out}") == 2
+        line = capfd.readouterr().err.splitlines()[-1]
+        assert line.endswith(f"Received: out={out}"), line
+    assert {file: file.read_bytes() for file in kept} == kept
+    assert not [*tmp_path.rglob("*.htm*")] and not (run / "r.md").exists()
+
+
 @pytest.mark.parametrize(
     "given, rule",
     [
