@@ -18,6 +18,9 @@ _KINDS = {
         "pruned/plots/accuracy_against_zeta.png",
     ),
 }
+# What a PNG file begins and ends with (its specification, 5.2 and 11.2.5).
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_END = b"IEND\xaeB`\x82"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +48,7 @@ def of_runs(results):
         dict: kind -> list of `Picture`, without kinds that no run has.
 
     Raises:
-        UserError: if a file cannot be read.
+        UserError: if a file cannot be read, or is no whole PNG.
     """
     found = {kind: [] for kind in _KINDS}
     for result in results:
@@ -144,9 +147,15 @@ def _drawn(draw, content, **options):
 
 def _bytes(file):
     try:
-        return file.read_bytes()
+        png = file.read_bytes()
     except OSError as error:
         raise UserError(
             f"A run's plots must be readable, but: {error.strerror}. "
             f"Received: plot={file}"
         ) from error
+    if not (png.startswith(_SIGNATURE) and png.endswith(_END)):
+        raise UserError(
+            "A run's plots must be whole PNG files; bin/train and bin/prune "
+            f"draw them. Received: plot={file}"
+        )
+    return png

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import pathlib
 
 from rrelu_tf.analysis import report
@@ -83,7 +84,7 @@ def _read(path, label):
     try:
         measured = json.loads((path / "report.json").read_text())
         epochs = int(measured["last"]["epoch"])
-        accuracy = float(measured["last"]["test_accuracy"])
+        accuracy = _share(measured["last"]["test_accuracy"])
         data, machine = str(run.info["data"]), dict(run.info["machine"])
         classes = int(run.info["num_classes"])
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -113,8 +114,7 @@ def _pruned(path, arch, classes):
     try:
         compared = report.read(folder)
         manifest = json.loads((folder / "manifest.json").read_text())
-        compared.rows()  # raises for figures that are no numbers
-        float(compared.notes["zeta"])
+        _check(compared)
         alive = manifest.get("alive")
         alive = None if alive is None else [int(n) for n in alive.values()]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -123,6 +123,26 @@ def _pruned(path, arch, classes):
             f"in pruned/. Received: run={path}"
         ) from error
     return compared, _convention(arch, alive, classes)
+
+
+def _check(compared):
+    """Raises `ValueError` or `TypeError` for figures that are no numbers."""
+    sides = (compared.before, compared.after)
+    figures = [v for s in sides for v in dataclasses.astuple(s)]
+    for figure in (compared.notes["zeta"], *figures):
+        if figure is not None and not math.isfinite(figure):
+            raise ValueError(f"not finite: {figure}")
+    float(compared.notes["zeta"])
+    for side in sides:
+        if side.accuracy is not None:
+            _share(side.accuracy)
+
+
+def _share(value):
+    """A float in [0, 1]; raises `ValueError` for others, NaN among them."""
+    if not 0 <= float(value) <= 1:
+        raise ValueError(f"not from 0 to 1: {value}")
+    return float(value)
 
 
 def _convention(arch, alive, classes):

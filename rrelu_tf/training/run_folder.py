@@ -36,13 +36,16 @@ class Run:
         """The run in folder `path`.
 
         Raises:
-            UserError: if there is none.
+            UserError: if there is none, or one without its flags.
         """
         path = pathlib.Path(path)
         try:
             info = json.loads((path / _FILE).read_text())
             Recipe.from_dict(info["flags"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (
+            *(OSError, ValueError, KeyError, TypeError, AttributeError),
+            UserError,
+        ) as error:
             raise UserError(
                 f"a run folder must hold a readable {_FILE}. "
                 f"Received: run={path}"

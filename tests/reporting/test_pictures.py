@@ -2,10 +2,18 @@
 
 import csv
 
+import pytest
+
+from rrelu_tf.errors import UserError
 from rrelu_tf.reporting import pictures
 from rrelu_tf.reporting.groups import group
 
 SIGNATURE = b"\x89PNG\r\n"
+
+
+def png(content):
+    """Bytes that begin and end as a PNG file does."""
+    return SIGNATURE + b"\x1a\n" + content.encode() + b"IEND\xaeB`\x82"
 
 
 def write_metrics(folder):
@@ -18,13 +26,23 @@ def write_metrics(folder):
 def test_plots_of_pruning_go_before_those_of_training(result, tmp_path):
     for name in ("plots", "pruned/plots"):
         (tmp_path / name).mkdir(parents=True)
-        (tmp_path / name / "slopes.png").write_bytes(name.encode())
-    (tmp_path / "plots" / "training_curves.png").write_bytes(b"curves")
+        (tmp_path / name / "slopes.png").write_bytes(png(name))
+    (tmp_path / "plots" / "training_curves.png").write_bytes(png("curves"))
     found = pictures.of_runs([result(tmp_path)])
     assert {kind: [p.png for p in made] for kind, made in found.items()} == {
-        "Training curves": [b"curves"],
-        "Slopes": [b"pruned/plots"],
+        "Training curves": [png("curves")],
+        "Slopes": [png("pruned/plots")],
     }
+
+
+@pytest.mark.parametrize("content", [b"", b"GIF89a", png("")[:-1]])
+def test_a_damaged_plot_is_one_line(result, tmp_path, content):
+    write_metrics(tmp_path)
+    file = tmp_path / "plots" / "slopes.png"
+    file.parent.mkdir()
+    file.write_bytes(content)
+    with pytest.raises(UserError, match=f"whole PNG.*Received: plot={file}$"):
+        pictures.of_runs([result(tmp_path)])
 
 
 def test_curves_that_a_run_did_not_draw_are_drawn(result, tmp_path):

@@ -111,6 +111,30 @@ def half(file):
     file.write_text(file.read_text()[:99])
 
 
+def flags(**values):
+    """Damage of a run.json: a flag has another value."""
+    return lambda file: edit(file, lambda info: info["flags"].update(values))
+
+
+def not_a_number(report):
+    report["last"]["test_accuracy"] = float("nan")
+
+
+def not_finite(report):
+    report["after"]["flops"] = float("inf")
+
+
+def test_a_run_older_than_some_flags_has_their_defaults(pruned, tmp_path):
+    run = shutil.copytree(pruned, tmp_path / "old")
+    younger = ("arch_options", "start", "two_step_epochs", "gamma_l1")
+    edit(
+        run / "run.json",
+        lambda info: [info["flags"].pop(name) for name in younger],
+    )
+    (old,), (new,) = runs.collect([run]), runs.collect([pruned])
+    assert old.recipe == new.recipe
+
+
 @pytest.mark.parametrize(
     "damage, rule",
     [
@@ -126,6 +150,31 @@ def half(file):
         (
             damaged("run.json", lambda f: edit(f, lambda r: r.pop("data"))),
             "whole run.json and report.json",
+        ),
+        (damaged("run.json", flags(arch=5)), "readable run.json"),
+        (damaged("run.json", flags(epochs=1.5)), "readable run.json"),
+        (damaged("run.json", flags(seed=True)), "readable run.json"),
+        (damaged("run.json", flags(start=None)), "readable run.json"),
+        (damaged("run.json", flags(epochs=0)), "readable run.json"),
+        (
+            damaged(
+                "run.json", lambda f: edit(f, lambda r: r.update(flags={}))
+            ),
+            "readable run.json",
+        ),
+        (
+            damaged(
+                "run.json", lambda f: edit(f, lambda r: r.update(flags=[]))
+            ),
+            "readable run.json",
+        ),
+        (
+            damaged("report.json", lambda f: edit(f, not_a_number)),
+            "whole run.json and report.json",
+        ),
+        (
+            damaged("pruned/report.json", lambda f: edit(f, not_finite)),
+            "in pruned/",
         ),
         (damaged("pruned/report.json", half), "in pruned/"),
         (damaged("pruned/manifest.json", lambda f: f.unlink()), "in pruned/"),
