@@ -110,6 +110,11 @@ def _check(values):
             "--which chooses among a run's checkpoints and may not be given "
             f"with --model. Received: which={values.which}"
         )
+    if values.zeta != "auto" and values["tolerance"].present:
+        raise UserError(
+            "tolerance is for --zeta=auto: a threshold that is given needs "
+            f"none. Received: tolerance={values.tolerance}"
+        )
     if not 0 <= values.tolerance <= 100:
         raise UserError(
             "tolerance must lie between 0 and 100 points. "

@@ -43,6 +43,15 @@ def names():
     )
 
 
+def own_options(name):
+    """The options that an architecture alone takes, a tuple of names.
+
+    Raises:
+        UserError: an unknown name.
+    """
+    return _find(name)[2][len(_OPTIONS) :]
+
+
 def create(
     name,
     *,
@@ -63,8 +72,8 @@ def create(
         **options: `slope_regularizer`, `slope_initializer` (of the rotated
             activations), `sync_batch_norm` (statistics over all replicas);
             `patch_size` of the vision transformers and mixers, `depth` of
-            the former; `dropout` and
-            `stochastic_depth` of the EfficientNets.
+            the former; `dropout` and `stochastic_depth` of the EfficientNets;
+            `bn_first` of the VGGs.
 
     Returns:
         A functional `keras.Model` from images to logits

@@ -69,7 +69,7 @@ class Recipe:
                 f"{self.epochs} epochs do. "
                 f"Received: two_step_epochs={self.two_step_epochs}"
             )
-        for name, (rule, chosen) in _WITHOUT_EFFECT.items():
+        for name, rule, chosen in _WITHOUT_EFFECT:
             value = getattr(self, name)
             if value != getattr(Recipe, name) and chosen(self):
                 raise UserError(f"{name} {rule}. Received: {name}={value}")
@@ -140,6 +140,9 @@ def _below_one(value):
     return 0 <= value < 1
 
 
+# What a run that starts from a model takes from it.
+OF_THE_START = ("arch", "arch_options", "mixed_precision", "sync_batch_norm")
+
 PRECISIONS = ("none", "float16", "bfloat16")
 
 RULES = {
@@ -172,32 +175,45 @@ RULES = {
 }
 
 # Options that another choice makes meaningless; their defaults are always fine.
-_WITHOUT_EFFECT = {
-    "momentum": (
+_WITHOUT_EFFECT = (
+    (
+        "momentum",
         "is for the optimizer sgd, not for adam",
         lambda recipe: recipe.optimizer == "adam",
     ),
-    "gamma": (
+    (
+        "gamma",
         "is for the schedule multistep alone",
         lambda recipe: recipe.schedule != "multistep",
     ),
-    **dict.fromkeys(
-        ("slope_l1", "slope_decay", "slope_learning_rate", "two_step_epochs"),
+    *(
         (
+            name,
             "needs a rotated activation (rrelu, rgelu, rsilu), which has "
             "slopes",
             lambda recipe: recipe.activation in ("relu", "gelu", "silu"),
-        ),
+        )
+        for name in (
+            *("slope_l1", "slope_decay"),
+            *("slope_learning_rate", "two_step_epochs"),
+        )
     ),
-    "two_step_zeta": (
+    (
+        "slope_decay",
+        "multiplies --weight_decay, which is 0",
+        lambda recipe: not recipe.weight_decay,
+    ),
+    (
+        "two_step_zeta",
         "is for two-step training: give --two_step_epochs, too",
         lambda recipe: not recipe.two_step_epochs,
     ),
-    **dict.fromkeys(
-        ("arch", "arch_options", "mixed_precision", "sync_batch_norm"),
+    *(
         (
+            name,
             "is that of the model to start from",
             lambda recipe: bool(recipe.start),
-        ),
+        )
+        for name in OF_THE_START
     ),
-}
+)

@@ -181,6 +181,11 @@ def test_bad_thresholds_are_one_line(run, tmp_path, capfd, flag, received):
     assert not out.exists()
 
 
+def test_a_tolerance_for_a_threshold_that_is_given_is_refused(run, capfd):
+    line = refused(capfd, f"--run={run}", "--zeta=0.8", "--tolerance=5")
+    assert line.endswith("Received: tolerance=5.0")
+
+
 def test_a_folder_that_is_no_run_is_one_line(tmp_path, capfd):
     line = refused(capfd, f"--run={tmp_path}")
     assert line.endswith(f"Received: run={tmp_path}")
