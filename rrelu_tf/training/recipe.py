@@ -78,7 +78,7 @@ class Recipe:
     def network(self):
         """The architecture, or the name of the file that the run started from.
 
-        A path's last part, without its suffix.
+        A path's last part, without its suffix; `Run.network` knows more.
         """
         return pathlib.PurePath(self.start or self.arch).stem
 

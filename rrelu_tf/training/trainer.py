@@ -73,7 +73,7 @@ def train(recipe, path, *, data_dir=None, download=False):
                 starting.check(model, data)
             interruption.check()
             with claim.claimed(path):
-                run = run_folder.start(path, recipe, data, **where)
+                run = run_folder.start(path, recipe, data, model, **where)
                 _fit(run, model, data, interruption)
                 pictures.draw(
                     run.path / "plots",
