@@ -69,8 +69,9 @@ def of_runs(results):
 def of_groups(groups):
     """Accuracy against savings: a plot for each data set and quantity.
 
-    Runs that were not pruned stand at no saving, with the accuracy of their
-    last epoch. Data sets without a pruned run have no plot.
+    Dense runs stand at no saving, with the accuracy of their last epoch; runs
+    of which the saving is not known are left out. Data sets on which nothing
+    was saved have no plot.
 
     Args:
         groups: list of `Group`.
@@ -81,7 +82,7 @@ def of_groups(groups):
     pictures = []
     for data in dict.fromkeys(group.first.data for group in groups):
         here = [group for group in groups if group.first.data == data]
-        if all(group.first.pruned is None for group in here):
+        if not any(_saves(run) for group in here for run in group.results):
             continue
         name = here[0].first.recipe["dataset"]
         for field, saved in (("weights", "weights"), ("flops", "FLOPs")):
@@ -98,15 +99,19 @@ def of_groups(groups):
     return pictures
 
 
+def _saves(result):
+    """Whether a run has a smaller net, and it is known how much smaller."""
+    known = [result.saving(field) for field in ("weights", "flops")]
+    return not result.is_dense and known != [None, None]
+
+
 def _points(group, field):
     """[(saving, accuracy)] of the runs of which both are known."""
     points = []
     for result in group.results:
-        if result.pruned is None:
-            points.append((0.0, result.accuracy))
-        elif None not in (result.saving(field), result.pruned.after.accuracy):
-            point = (result.saving(field), result.pruned.after.accuracy)
-            points.append(point)
+        saving = 0.0 if result.is_dense else result.saving(field)
+        if None not in (saving, result.final_accuracy):
+            points.append((saving, result.final_accuracy))
     return points
 
 

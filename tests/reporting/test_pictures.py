@@ -73,6 +73,32 @@ def test_each_data_set_has_its_own_accuracies(result):
     assert all(picture.png.startswith(SIGNATURE) for picture in made)
 
 
+def test_runs_from_a_pruned_model_stand_at_its_saving(
+    result, origin, monkeypatch
+):
+    drawn = []
+
+    def draw(methods, path, **_):
+        drawn.append(methods)
+        path.write_bytes(b"")
+
+    draws = "rrelu_tf.analysis.paper_plots.accuracy_against_savings"
+    monkeypatch.setattr(draws, draw)
+    unknown = {"network": "net", "costs": origin()["costs"]}
+    runs = [
+        result(accuracy=0.9),
+        result(start="a.keras", accuracy=0.8, origin=origin()),
+        result(start="b.keras", accuracy=0.7, origin=unknown),
+        result(start="a.keras", flops=250, origin=origin(), accuracy=0.6),
+    ]
+    pictures.of_groups(group(runs))
+    flops = list(drawn[1].values())
+    assert flops == [[(0.0, 0.9)], [(0.5, 0.8)], [(0.75, 0.59)]]
+    drawn.clear()
+    pictures.of_groups(group([runs[0], runs[2]]))
+    assert not drawn
+
+
 def test_without_a_pruned_run_there_is_nothing_to_compare(result):
     assert pictures.of_groups(group([result(), result(seed=1)])) == []
 
