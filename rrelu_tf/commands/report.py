@@ -60,7 +60,11 @@ def _call(values):
     grouped = groups.group(results)
     tables = [table.of_recipes(grouped), table.of_runs(results)]
     overview = pictures.of_groups(grouped)
-    text = page.render(results, tables, overview, pictures.of_runs(results))
+    figures = pictures.of_runs(results)
+    paths = pictures.of_paths(results)
+    if paths:
+        figures["Active path lengths"] = paths
+    text = page.render(results, tables, overview, figures)
     atomic.write_text(out, text)
     atomic.write_text(beside, table.markdown(tables))
     print(f"page: {out}\ntable: {beside}")

@@ -11,6 +11,7 @@ from rrelu_tf.analysis import (
     explain,
     latency,
     paper_plots,
+    paths,
     plots,
     report,
 )
@@ -169,6 +170,7 @@ def _manifest(source, pruned, data):
         "zeta": pruned.choice.chosen.zeta,
         "alive": alive,
         "channels": widths,
+        "block_filters": paths.known_block_filters(pruned.masked),
         "kept": {k: v.tolist() for k, v in kept(pruned.model).items()},
         "preprocessing": json.loads(data.preprocessing.to_json()),
         "class_names": list(data.class_names),

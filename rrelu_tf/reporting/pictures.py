@@ -13,6 +13,7 @@ _CURVES = "Training curves"
 _KINDS = {
     _CURVES: ("plots/training_curves.png",),
     "Slopes": ("pruned/plots/slopes.png", "plots/slopes.png"),
+    "BN scales": ("pruned/plots/gammas.png", "plots/gammas.png"),
     "Channels alive": ("pruned/plots/alive.png", "plots/alive.png"),
     "Validation accuracy against zeta": (
         "pruned/plots/accuracy_against_zeta.png",
@@ -64,6 +65,30 @@ def of_runs(results):
                 continue
             found[kind].append(Picture(result.label, png))
     return {kind: pictures for kind, pictures in found.items() if pictures}
+
+
+def of_paths(results):
+    """How long the paths through residual nets are: all runs on one plot.
+
+    A plot for each data set; of pruned runs the nets that are left.
+
+    Args:
+        results: list of `Result`.
+
+    Returns:
+        List of `Picture`, empty where no run is known to have residual blocks.
+    """
+    nets = {}
+    for result in results:
+        if result.block_filters is not None:
+            here = nets.setdefault((result.recipe["dataset"], result.data), {})
+            here[result.label] = result.block_filters
+    draw = paper_plots.path_length_histogram
+    pictures = []
+    for (name, _), filters in nets.items():
+        title = f"{name}: active path lengths"
+        pictures.append(Picture(title, _drawn(draw, filters, title=title)))
+    return pictures
 
 
 def of_groups(groups):

@@ -29,6 +29,8 @@ class Result:
             scripts count; None where that is not defined or not known.
         origin: dict, what is known of the model that it started from, as
             `training.origin.describe` has it; None for a run from scratch.
+        block_filters: dict, residual block -> filters alive, after pruning;
+            None for nets without such blocks, or where it was not recorded.
         whole: bool, whether pruning is taken to have found nothing to remove:
             nothing is saved then, and the accuracy is the run's own.
     """
@@ -43,6 +45,7 @@ class Result:
     pruned: report.Report | None
     convention: dict | None
     origin: dict | None = None
+    block_filters: dict | None = None
     whole: bool = False
 
     @property
@@ -128,12 +131,15 @@ def _read(path, label):
         data, machine = str(run.info["data"]), dict(run.info["machine"])
         classes = int(run.info["num_classes"])
         origin = _origin(run)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        _check_counts(measured["last"].get("block_filters"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             "A finished run must have a whole run.json and report.json. "
             f"Received: run={path}"
         ) from error
-    pruned, alive = _pruned(path, _numbers((origin or {}).get("alive")))
+    pruned, manifest = _pruned(path)
+    known = manifest or (origin or {})
+    blocks = (manifest or measured["last"]).get("block_filters")
     return Result(
         path=path,
         label=label,
@@ -143,8 +149,9 @@ def _read(path, label):
         accuracy=accuracy,
         machine=machine,
         pruned=pruned,
-        convention=_convention(run.network, alive, classes),
+        convention=_convention(run.network, known.get("alive"), classes),
         origin=origin,
+        block_filters=blocks or None,
     )
 
 
@@ -153,33 +160,35 @@ def _origin(run):
     if run.origin is None:
         return None
     for counts in ("dense", "costs", "alive"):
-        _numbers(run.origin.get(counts))
+        _check_counts(run.origin.get(counts))
     return run.origin
 
 
-def _numbers(counts):
-    """The whole numbers in a dict from JSON; None for None."""
-    if counts is None:
-        return None
-    return [operator.index(number) for number in counts.values()]
+def _check_counts(counts):
+    """Raises unless it is None, or a dict of whole numbers of at least 0."""
+    if counts is not None and any(
+        operator.index(n) < 0 for n in counts.values()
+    ):
+        raise ValueError(f"below 0: {counts}")
 
 
-def _pruned(path, alive):
-    """(what bin/prune reported, the slopes alive then); (None, alive) else."""
+def _pruned(path):
+    """(what bin/prune reported, its manifest); None for both without them."""
     folder = path / "pruned"
     if not folder.exists():
-        return None, alive
+        return None, None
     try:
         compared = report.read(folder)
         manifest = json.loads((folder / "manifest.json").read_text())
         _check(compared)
-        alive = _numbers(manifest.get("alive"))
+        for counts in ("alive", "block_filters"):
+            _check_counts(manifest.get(counts))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             "What bin/prune wrote must be whole: report.json and manifest.json "
             f"in pruned/. Received: run={path}"
         ) from error
-    return compared, alive
+    return compared, manifest
 
 
 def _check(compared):
@@ -208,7 +217,7 @@ def _convention(arch, alive, classes):
     from rrelu_tf.analysis.seed_convention import seed_convention
 
     try:
-        return seed_convention(arch, alive, num_classes=classes)
+        return seed_convention(arch, [*alive.values()], num_classes=classes)
     except UserError:  # the authors count a few architectures only
         return None
 

@@ -5,6 +5,7 @@ import statistics
 import sys
 
 from rrelu_tf import atomic
+from rrelu_tf.analysis import paths
 from rrelu_tf.errors import UserError
 from rrelu_tf.training import checkpoints, slopes
 
@@ -73,6 +74,7 @@ def _evaluate(checkpoint, last, model, data, callbacks):
             str(zeta): sum(slopes.alive(values, zeta).values())
             for zeta in ZETAS
         },
+        "block_filters": paths.known_block_filters(model),
     }
 
 

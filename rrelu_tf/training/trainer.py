@@ -13,7 +13,6 @@ from rrelu_tf.training import (
     pictures,
     report,
     run_folder,
-    slopes,
     starting,
     strategy,
 )
@@ -77,7 +76,7 @@ def train(recipe, path, *, data_dir=None, download=False):
                 _fit(run, model, data, interruption)
                 pictures.draw(
                     run.path / "plots",
-                    slopes.of(run.last()),
+                    run.last(),
                     recipe.monitor_zeta,
                     run.metrics,
                 )

@@ -25,6 +25,7 @@ def _result(
     convention=None,
     label=None,
     origin=None,
+    block_filters=None,
     **flags,
 ):
     recipe = Recipe(**flags).to_dict()
@@ -39,6 +40,7 @@ def _result(
         pruned=None if flops is None else _pruned(accuracy, flops, notes),
         convention=convention,
         origin=origin,
+        block_filters=block_filters,
     )
 
 

@@ -35,6 +35,40 @@ def test_plots_of_pruning_go_before_those_of_training(result, tmp_path):
     }
 
 
+def test_scales_of_norms_are_shown_pruned_or_not(result, tmp_path):
+    for name in ("plots", "pruned/plots"):
+        folder = tmp_path / name
+        folder.mkdir(parents=True)
+        (folder / "gammas.png").write_bytes(png(name))
+        write_metrics(tmp_path)
+        (picture,) = pictures.of_runs([result(tmp_path)])["BN scales"]
+        assert picture.png == png(name)
+
+
+def test_path_lengths_of_all_runs_share_one_plot(result, monkeypatch):
+    drawn = []
+
+    def draw(nets, path, *, title):
+        drawn.append((title, nets))
+        path.write_bytes(b"")
+
+    draws = "rrelu_tf.analysis.paper_plots.path_length_histogram"
+    monkeypatch.setattr(draws, draw)
+    runs = [
+        result(block_filters={"a": 3, "b": 4}),
+        result(seed=1, block_filters={"a": 2}),
+        result(dataset="mnist", data="mnist: 28x28x1", block_filters={"a": 1}),
+        result(arch="fcnn", seed=2),
+    ]
+    made = pictures.of_paths(runs)
+    assert [title for title, _ in drawn] == [p.caption for p in made]
+    assert [nets for _, nets in drawn] == [
+        {"rrelu-0": {"a": 3, "b": 4}, "rrelu-1": {"a": 2}},
+        {"rrelu-0": {"a": 1}},
+    ]
+    assert pictures.of_paths(runs[3:]) == []
+
+
 @pytest.mark.parametrize("content", [b"", b"GIF89a", png("")[:-1]])
 def test_a_damaged_plot_is_one_line(result, tmp_path, content):
     write_metrics(tmp_path)

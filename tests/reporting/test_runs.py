@@ -109,6 +109,22 @@ def test_a_pruned_run_holds_exact_savings(pruned):
         assert result.saving(quantity) == pytest.approx(saved)
 
 
+def test_filters_alive_are_those_of_the_net_that_is_left(pruned, tmp_path):
+    run = shutil.copytree(pruned, tmp_path / "run")
+    dense, left = {"layer1_0": 32}, {"layer1_0": 9}
+    edit(
+        run / "report.json",
+        lambda report: report["last"].update(block_filters=dense),
+    )
+    assert runs.collect([run])[0].block_filters is None
+    edit(
+        run / "pruned" / "manifest.json", lambda m: m.update(block_filters=left)
+    )
+    assert runs.collect([run])[0].block_filters == left
+    shutil.rmtree(run / "pruned")
+    assert runs.collect([run])[0].block_filters == dense
+
+
 def test_the_seed_convention_is_told_where_there_is_one(pruned, tmp_path):
     alive = {f"rrelu{place}": n for place, n in enumerate(PUBLISHED)}
     for arch, expected in (("resnet20", (5.62, 3.09)), ("fcnn", None)):
@@ -164,6 +180,10 @@ def not_a_number(report):
 
 def not_finite(report):
     report["after"]["flops"] = float("inf")
+
+
+def below_0(manifest):
+    manifest["block_filters"] = {"block": -1}
 
 
 def test_a_run_older_than_some_flags_has_their_defaults(pruned, tmp_path):
@@ -227,6 +247,10 @@ def test_a_run_older_than_some_flags_has_their_defaults(pruned, tmp_path):
         (damaged("pruned/report.json", half), "in pruned/"),
         (damaged("pruned/manifest.json", lambda f: f.unlink()), "in pruned/"),
         (damaged("pruned/manifest.json", half), "in pruned/"),
+        (
+            damaged("pruned/manifest.json", lambda f: edit(f, below_0)),
+            "in pruned/",
+        ),
         (
             damaged("pruned/report.json", lambda f: edit(f, dict.clear)),
             "in pruned/",
