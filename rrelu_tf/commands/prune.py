@@ -83,7 +83,7 @@ def _call(values):
     quiet.import_tensorflow()
     from rrelu_tf.pruning import outputs, procedure
 
-    model, data, folder, notes = (
+    model, data, folder, notes, origin = (
         _of_run(values) if values.run else _of_file(values)
     )
     pruned = procedure.prune(
@@ -95,7 +95,7 @@ def _call(values):
         align=values.align,
     )
     notes["align"] = values.align
-    report = outputs.write(folder, model, pruned, data, notes)
+    report = outputs.write(folder, model, pruned, data, notes, origin)
     _show(pruned.choice, report, folder)
 
 
@@ -123,8 +123,9 @@ def _check(values):
 
 
 def _of_run(values):
-    """(model, data, folder to write, notes for the report)."""
+    """(model, data, folder to write, notes for the report, its origin)."""
     from rrelu_tf.pruning import outputs
+    from rrelu_tf.training import origin
     from rrelu_tf.training.run_folder import Run
 
     run = Run.open(values.run)
@@ -136,13 +137,15 @@ def _of_run(values):
     folder = outputs.check_folder(values.out or run.path / "pruned")
     model = run.last() if values.which == "last" else run.best()
     notes = {"checkpoint": values.which, "run": str(run.path)}
-    return model, data_flags.load(values, run), folder, notes
+    data = data_flags.load(values, run)
+    return model, data, folder, notes, origin.of_run(run)
 
 
 def _of_file(values):
     """The same, of a model that no run made."""
     from rrelu_tf.export import fitting
     from rrelu_tf.pruning import outputs
+    from rrelu_tf.training import origin
 
     path = pathlib.Path(values.model)
     chosen = model_flags.from_file(path)
@@ -150,7 +153,9 @@ def _of_file(values):
     folder = outputs.check_folder(values.out or beside)
     data = data_flags.load(values, None, chosen.preprocessing)
     fitting.check(chosen.model, data.image_shape, data.num_classes)
-    return chosen.model, data, folder, {"model": str(path)}
+    known = origin.of(path)
+    notes = {"model": str(path)}
+    return chosen.model, data, folder, notes, known if "dense" in known else {}
 
 
 def _zeta(text):

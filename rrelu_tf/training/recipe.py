@@ -78,7 +78,7 @@ class Recipe:
     def network(self):
         """The architecture, or the name of the file that the run started from.
 
-        A path's last part, without its suffix.
+        A path's last part, without its suffix; `Run.network` knows more.
         """
         return pathlib.PurePath(self.start or self.arch).stem
 
@@ -89,9 +89,23 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, values):
-        """The recipe of `to_dict`; names that are no field are left out."""
-        fields = {field.name for field in dataclasses.fields(cls)}
+        """The recipe of `to_dict`; names that are no field are left out.
+
+        Fields that are younger than what was written have their defaults.
+
+        Raises:
+            ValueError: if one of `_NEVER_MISSING` is missing, or a value is of
+                another type than its field.
+            UserError: if a value breaks its rule.
+        """
+        fields = {
+            field.name: field.default for field in dataclasses.fields(cls)
+        }
         chosen = {k: v for k, v in values.items() if k in fields}
+        wrong = [k for k, v in chosen.items() if not _fits(v, fields[k])]
+        wrong += [name for name in _NEVER_MISSING if name not in chosen]
+        if wrong:
+            raise ValueError(f"missing, or of another type: {', '.join(wrong)}")
         return cls(
             **chosen | {name: tuple(chosen.get(name, ())) for name in _TUPLES}
         )
@@ -99,6 +113,19 @@ class Recipe:
 
 # Lists in JSON and on the command line.
 _TUPLES = ("arch_options", "milestones")
+# Without these nobody knows what was run.
+_NEVER_MISSING = ("arch", "activation", "dataset", "epochs", "seed")
+
+
+def _fits(value, default):
+    """Whether a value from JSON is of its field's type."""
+    if default is None:
+        return value is None or type(value) is int
+    if isinstance(default, tuple):
+        return isinstance(value, (list, tuple))
+    if isinstance(default, float):
+        return type(value) in (int, float)
+    return type(value) is type(default)
 
 
 def _finite_above_zero(value):
