@@ -7,7 +7,6 @@ from rrelu_tf.errors import UserError
 from rrelu_tf.layers import Rotated
 from rrelu_tf.strip.copying import copy
 from rrelu_tf.strip.graph import trace, walk
-from rrelu_tf.strip.output_layers import output_layers
 from rrelu_tf.strip.rules import passes_channels
 
 _layers = keras.layers
@@ -30,7 +29,8 @@ def mask(model, keep):
 
     They are exactly 0 behind the layers that are zeroed, but for a built-in
     activation that turns 0 into something else, as sigmoid does: then they
-    are that number. `rrelu_tf.strip` removes them either way.
+    are that number. `rrelu_tf.strip` removes them either way;
+    channels of the model's outputs stay, as zeros.
 
     What is zeroed depends on the layer that a key names: of a rotated
     activation the slope; of a batch normalisation gamma, beta and moving
@@ -49,8 +49,7 @@ def mask(model, keep):
 
     Raises:
         UserError: a key that names no layer of the model or one that cannot be
-            masked, or that makes an output of the model; an array of another
-            length; no dict.
+            masked, or an array of another length; no dict.
     """
     if not isinstance(keep, dict):
         raise UserError(
@@ -58,7 +57,6 @@ def mask(model, keep):
             f"Received: keep={type(keep).__name__}"
         )
     masked = copy(model)
-    outputs = output_layers(model)
     places = {}
     for graph, node, key in walk(trace(masked)):
         places.setdefault(key, (graph, node))
@@ -67,11 +65,6 @@ def mask(model, keep):
             raise UserError(
                 "Every key of `keep` must name a layer of the model. "
                 f"Received: key={key}"
-            )
-        if key in outputs:
-            raise UserError(
-                "No channel of an output of the model can go: its layer must "
-                f"not be masked. Received: key={key}"
             )
         graph, node = places[key]
         stays = np.asarray(stays)
