@@ -60,7 +60,8 @@ def write(folder, source, pruned: Pruned, data, notes):
         manifest = json.dumps(_manifest(source, pruned, data), indent=1)
         (temporary / "manifest.json").write_text(manifest + "\n")
         layers = profile(source).compare(profile(pruned.model))
-        text = f"{layers}\n{explain(pruned.masked)}"
+        why = explain(pruned.masked, align=pruned.align)
+        text = f"{layers}\n{why}"
         (temporary / "layers.txt").write_text(text, encoding="utf-8")
         _plot(source, pruned, temporary / "plots")
         set_aside()
