@@ -97,7 +97,8 @@ def test_nested_and_shared_models_are_rotated_once():
     )
     i = keras.Input((4,))
     x = inner(inner(i))
-    model = keras.Model(i, layers.Activation("silu", name="act")(x))
+    x = layers.Activation("silu", name="act")(x)
+    model = keras.Model(i, layers.Dense(2)(x))
     rotated = rrelu_tf.rotate(model)
     scores = rrelu_tf.score(rotated, "slope")
     assert list(scores) == ["inner/d_rotated", "act"]

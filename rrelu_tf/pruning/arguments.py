@@ -88,7 +88,17 @@ def as_arrays(scores):
             "Scores must be a dict of at least one layer's array. "
             f"Received: scores={received}"
         )
-    return {key: np.asarray(values) for key, values in scores.items()}
+    return {key: _as_array(key, values) for key, values in scores.items()}
+
+
+def _as_array(key, values):
+    try:
+        return np.asarray(values)
+    except ValueError as error:  # lists of several lengths
+        raise UserError(
+            "Scores must be arrays of numbers of shape (channels,). "
+            f"Received: {key}={type(values).__name__}"
+        ) from error
 
 
 def check_scores(scores, model):

@@ -66,7 +66,8 @@ def write(folder, source, pruned: Pruned, data, notes, origin=None):
         text = json.dumps(manifest, indent=1) + "\n"
         (temporary / "manifest.json").write_text(text)
         layers = profile(source).compare(profile(pruned.model))
-        text = f"{layers}\n{explain(pruned.masked)}"
+        why = explain(pruned.masked, align=pruned.align)
+        text = f"{layers}\n{why}"
         (temporary / "layers.txt").write_text(text, encoding="utf-8")
         _plot(source, pruned, temporary / "plots")
         set_aside()

@@ -240,6 +240,10 @@ def test_scores_that_are_no_numbers_are_refused(values, received):
     refused(received, scores={"a": values}, sparsity=0.5)
 
 
+def test_ragged_scores_are_refused():
+    refused("a=list", {"a": [[1], [1, 2]]}, sparsity=0.5)
+
+
 def test_a_sparsity_says_why_no_channel_can_go():
     message = refused("sparsity=0.5", sparsity=0.5, min_fraction=0.9)
     assert "min_fraction=0.9, and one channel at the least" in message
