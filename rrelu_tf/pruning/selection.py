@@ -48,16 +48,18 @@ def select(
             examples, or of the model's fixed batch size. Ends within 5 % of
             the budget, which is also what a measurement may be off by.
         model: the `keras.Model` that was scored. A budget or "couple" needs
-            it. With it, layers whose channels are each other's, one to one,
-            as those of a convolution and the depthwise one or the norm that
-            alone reads it, have one mask and one score, too.
+            it.
         scope: "global" compares the scores of all layers; "layer" takes the
             same fraction of each.
         min_fraction: in [0, 1), what each layer keeps at least, rounded up and
             never nothing. Others lose in its place what a layer may not lose
             (in scope "layer": no others). Does not guard `threshold`.
         round_to: int, 1 or more; the number of channels that a layer keeps is
-            rounded up to a multiple of this, or to all of them.
+            rounded up to a multiple of this, or to all of them. So that it
+            holds for what `strip` returns, layers whose channels are each
+            other's, one to one, as those of a convolution and the depthwise
+            one or the norm that alone reads it, then have one mask and one
+            score, given `model`; but for `threshold`.
         align: "gather", each channel for itself; "couple": channels that meet
             (`rrelu_tf.strip.coupling`) are a group with one mask and one
             score; `sparsity` counts groups, and scope "layer" takes the layers
@@ -85,7 +87,12 @@ def select(
     arguments.check_model(model, name, align)
     scores = arguments.as_arrays(scores)
     arguments.check_scores(scores, model)
-    groups = Groups(scores, _labels(model, list(scores), align), reduce)
+    labels = None
+    if align == "couple":
+        labels = coupling.coupled(model, list(scores))
+    elif model is not None and round_to > 1 and name != "threshold":
+        labels = chains.chained(model, list(scores))
+    groups = Groups(scores, labels, reduce)
     tied = model if align == "couple" else None
     if name == "threshold":
         return groups.keep(_below(amount, groups, tied), round_to)
@@ -105,15 +112,6 @@ def select(
     if name == "sparsity":
         return _sparse(order, amount)
     return budgets.meet(name, amount, model, order, align=align)
-
-
-def _labels(model, keys, align):
-    """dict: key -> ints (channels,): those alike go together; or None."""
-    if model is None:
-        return None
-    if align == "couple":
-        return coupling.coupled(model, keys)
-    return chains.chained(model, keys)
 
 
 def _below(threshold, groups, tied):

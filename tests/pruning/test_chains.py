@@ -31,7 +31,7 @@ def drawn(model, keys):
 
 @pytest.mark.parametrize(
     "options",
-    [{"params": 0.5}, {"sparsity": 0.4}, {"threshold": 0.9}, {"flops": 0.6}],
+    [{"params": 0.5}, {"sparsity": 0.4}, {"flops": 0.6}],
 )
 def test_rounded_widths_hold_for_what_strip_returns(options):
     model = separable()
@@ -50,11 +50,24 @@ def test_rounded_widths_hold_for_what_strip_returns(options):
 def test_their_scores_are_reduced(reduce):
     model = separable(4)
     scores = {"dw": np.array([1.0, 9, 2, 6]), "e": np.array([8.0, 0, 2, 7])}
-    keep = rrelu_tf.select(scores, model=model, sparsity=0.5, reduce=reduce)
+    options = {"sparsity": 0.5, "reduce": reduce, "round_to": 2}
+    keep = rrelu_tf.select(scores, model=model, **options)
     stacked = np.stack(list(scores.values()))
     worst = np.argsort(getattr(np, reduce)(stacked, axis=0), kind="stable")[:2]
     assert np.flatnonzero(~keep["e"]).tolist() == sorted(worst)
     assert np.array_equal(keep["e"], keep["dw"])
+
+
+@pytest.mark.parametrize(
+    "options", [{"sparsity": 0.5}, {"threshold": 2.0, "round_to": 2}]
+)
+def test_without_rounding_or_by_a_threshold_each_has_its_own(options):
+    model = separable(4)
+    scores = {"dw": np.array([1.0, 9, 2, 6]), "e": np.array([8.0, 0, 2, 7])}
+    alone = rrelu_tf.select(scores, **options)
+    keep = rrelu_tf.select(scores, model=model, **options)
+    for key in scores:
+        assert np.array_equal(keep[key], alone[key])
 
 
 def test_a_norm_and_slopes_are_followers_too_and_others_between_do_not_mind():
