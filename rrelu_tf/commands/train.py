@@ -18,7 +18,12 @@ from absl import flags
 
 from rrelu_tf.commands import entry, quiet
 from rrelu_tf.errors import UserError
-from rrelu_tf.training.recipe import OF_THE_START, PRECISIONS, Recipe
+from rrelu_tf.training.recipe import (
+    OF_THE_START,
+    PRECISIONS,
+    PROTOCOLS,
+    Recipe,
+)
 
 FLAGS = flags.FlagValues()
 
@@ -246,6 +251,21 @@ _define(
     _FLOAT,
     "gamma_l1",
     "L1 penalty on the scales of batch normalisations: network slimming.",
+)
+_define(
+    _FLOAT,
+    "orthoreg",
+    "OrthoReg penalty on convolutions: filters are drawn to orthonormality. "
+    "The authors take 0.01, for MobileNet-V1 0.001, and no weight decay. "
+    "0: off.",
+)
+flags.DEFINE_enum(
+    "protocol",
+    Recipe.protocol,
+    PROTOCOLS,
+    "seed: OrthoReg as the authors' code has it for their nets, mistakes "
+    "included.",
+    flag_values=FLAGS,
 )
 _define(
     _INTEGER,

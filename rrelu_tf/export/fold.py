@@ -13,6 +13,7 @@ from rrelu_tf.layers import (
     PositionEmbedding,
     Rotated,
 )
+from rrelu_tf.orthogonalization import is_orthogonalized, orthogonalize
 from rrelu_tf.strip import elements
 from rrelu_tf.strip.cloning import clone, copy_weights, depthwise
 from rrelu_tf.strip.graph import Node, has_graph, trace
@@ -46,7 +47,8 @@ def fold(model):
 
     Weights are rounded to their dtype once more: compare with
     `rrelu_tf.verify(model, folded, tolerance=1e-5)`. Training on is possible,
-    but normalisations that went into kernels no longer learn.
+    but normalisations that went into kernels no longer learn, and `OrthoReg`
+    penalties are gone.
 
     Args:
         model: a functional or built Sequential `keras.Model`, left as it is;
@@ -58,6 +60,8 @@ def fold(model):
     Raises:
         UserError: as `rrelu_tf.strip` does.
     """
+    if is_orthogonalized(model):
+        model = orthogonalize(model, 0)
     graph = trace(model, fold=True)
     inputs = [elements.whole(graph.shape(tensor)) for tensor in graph.inputs]
     small, _, _ = rebuild(graph, analyse(graph), inputs, whole=True)
@@ -206,7 +210,7 @@ def _copied(graph, node, plan):
         config.pop("synchronized", None)
         return layers.BatchNormalization.from_config(config), None
     if not {id(node)} & {*plan.rows, *plan.columns}:
-        return clone(layer, **_unregularised(layer)), None
+        return clone(layer), None
     rule = rule_of(Call(graph, node, None))
     kernel = rule.kernel(layer).astype("float64")
     _, groups, fan_in, fan_out = kernel.shape
@@ -219,20 +223,7 @@ def _copied(graph, node, plan):
     bias = factor * rule.bias(layer) + offset
     use_bias = layer.use_bias or bool(np.any(bias))
     weights = {"kernel": kernel, **({"bias": bias} if use_bias else {})}
-    options |= _unregularised(layer)
     return clone(layer, use_bias=use_bias, **options), weights
-
-
-def _unregularised(layer):
-    """Constructor arguments that leave this package's regularisers out."""
-    if not isinstance(layer, layers.Layer):
-        return {}
-    return {
-        name: None
-        for name in layer.get_config()
-        if name.endswith("_regularizer")
-        and type(getattr(layer, name, None)).__module__.startswith("rrelu_tf.")
-    }
 
 
 def _is_rotated(layer):

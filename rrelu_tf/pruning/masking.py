@@ -5,10 +5,10 @@ import numpy as np
 
 from rrelu_tf.errors import UserError
 from rrelu_tf.layers import Rotated
-from rrelu_tf.strip.cloning import clone, copy_weights
-from rrelu_tf.strip.graph import deep, fresh_input, has_graph, trace, walk
+from rrelu_tf.strip.copying import copy
+from rrelu_tf.strip.graph import trace, walk
+from rrelu_tf.strip.output_layers import output_layers
 from rrelu_tf.strip.rules import passes_channels
-from rrelu_tf.strip.stripped import Stripped
 
 _layers = keras.layers
 _KERNELS = (
@@ -49,9 +49,16 @@ def mask(model, keep):
 
     Raises:
         UserError: a key that names no layer of the model or one that cannot be
-            masked, or an array of another length.
+            masked, or that makes an output of the model; an array of another
+            length; no dict.
     """
+    if not isinstance(keep, dict):
+        raise UserError(
+            "`keep` must be a dict of bool arrays, as select returns it. "
+            f"Received: keep={type(keep).__name__}"
+        )
     masked = copy(model)
+    outputs = output_layers(model)
     places = {}
     for graph, node, key in walk(trace(masked)):
         places.setdefault(key, (graph, node))
@@ -60,6 +67,11 @@ def mask(model, keep):
             raise UserError(
                 "Every key of `keep` must name a layer of the model. "
                 f"Received: key={key}"
+            )
+        if key in outputs:
+            raise UserError(
+                "No channel of an output of the model can go: its layer must "
+                f"not be masked. Received: key={key}"
             )
         graph, node = places[key]
         stays = np.asarray(stays)
@@ -72,32 +84,6 @@ def mask(model, keep):
         for reached in _to_zero(graph, node, key):
             zero(reached.layer, ~stays)
     return masked
-
-
-def copy(model):
-    """A model of the same layers and weights that shares neither."""
-    graph = trace(model)
-    # Keras would give unnamed inputs new names.
-    inputs = [fresh_input(graph, tensor) for tensor in graph.inputs]
-    structure = graph.model.input
-    with deep(2 * len(graph.nodes)):
-        twin = keras.models.clone_model(
-            model,
-            input_tensors=keras.tree.pack_sequence_as(structure, inputs),
-            clone_function=clone,
-            recursive=True,
-        )
-    copies = {key: node.layer for _, node, key in walk(trace(twin))}
-    for _, node, key in walk(graph):
-        if not has_graph(node.layer):
-            copy_weights(node.layer, copies[key])
-        elif not node.layer.trainable:
-            copies[key].trainable = False
-    if not model.trainable:
-        twin.trainable = False
-    if isinstance(model, Stripped):
-        twin.kept, twin.axes = model.kept, model.axes
-    return twin
 
 
 def _to_zero(graph, node, key):

@@ -2,7 +2,8 @@
 
 import keras
 
-from rrelu_tf.pruning.masking import copy, zero
+from rrelu_tf.pruning.masking import zero
+from rrelu_tf.strip.copying import copy
 from rrelu_tf.strip.graph import trace, walk
 
 

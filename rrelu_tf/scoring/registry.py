@@ -3,6 +3,7 @@
 from rrelu_tf.errors import UserError
 from rrelu_tf.scoring.bn import bn
 from rrelu_tf.scoring.slope import slope
+from rrelu_tf.strip.output_layers import output_layers
 
 _METHODS = {"slope": slope, "bn": bn}
 
@@ -17,7 +18,8 @@ def score(model, method):
 
     Returns:
         dict in the order of `model.layers`: layer name -> float array
-        (channels,); higher is more important.
+        (channels,); higher is more important. Layers that make an output of
+        the model are none of them: their channels cannot go.
 
     Raises:
         UserError: an unknown method, or a model without anything to score.
@@ -27,7 +29,12 @@ def score(model, method):
             f"method must be one of {', '.join(_METHODS)}. "
             f"Received: method={method}"
         )
-    scores = _METHODS[method](model)
+    outputs = output_layers(model)
+    scores = {
+        key: values
+        for key, values in _METHODS[method](model).items()
+        if key not in outputs
+    }
     if not scores:
         raise UserError(
             f"No layer of the model has a {method} score. "

@@ -2,6 +2,7 @@
 
 import keras
 from keras import layers, ops
+from keras.src.applications.inception_resnet_v2 import CustomScaleLayer
 
 import rrelu_tf
 
@@ -26,11 +27,33 @@ class WideMenu:
             return x
         return Scaled(name=self.name("scaled"))(x)
 
+    def dead_branch(self, x):
+        """A branch that may be wholly dead, joined in any way."""
+        if x.sparse or None in x.shape[1:]:
+            return x
+        made = layers.Dense(x.shape[-1], name=self.name("branch"))
+        dead = self.rotated(made(x))
+        if self.chance(0.3):
+            dead = self.norm(dead)
+        if self.chance(0.3):
+            dead = ops.sigmoid(dead)
+        if self.chance(0.2) and len(x.shape) == 4:
+            pool = layers.GlobalAveragePooling2D(keepdims=True)
+            dead = pool(dead)
+        kinds = ("Add", "Subtract", "Average", "Multiply", "Maximum", "Minimum")
+        both = [x, dead][:: self.pick([1, -1])]
+        if self.chance(0.2) and x.shape == dead.shape:
+            return CustomScaleLayer(0.3, name=self.name("join"))(both)
+        kind = getattr(layers, self.pick(kinds))
+        return kind(name=self.name("join"))(both)
+
     def noise(self, x):
         """What does nothing at inference."""
         name = self.name("noise")
+        by_example = (None, *[1] * (len(x.shape) - 1))
         return self.pick(
             [
+                layers.Dropout(0.5, noise_shape=by_example, name=name),
                 layers.GaussianDropout(0.5, name=name),
                 layers.GaussianNoise(0.5, name=name),
                 layers.AlphaDropout(0.5, name=name),

@@ -17,4 +17,5 @@ from rrelu_tf.strip.rules import (
 )
 from rrelu_tf.strip.rules.base import Call, Rule, Twin
 from rrelu_tf.strip.rules.registered import register
+from rrelu_tf.strip.rules.stand_ins import StandIn
 from rrelu_tf.strip.rules.table import passes_channels, rule, rule_of

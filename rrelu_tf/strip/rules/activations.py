@@ -7,7 +7,7 @@ from keras import ops
 from rrelu_tf.strip.cloning import clone
 from rrelu_tf.strip.graph import operation_class
 from rrelu_tf.strip.rules.base import Elementwise, Rule
-from rrelu_tf.strip.rules.table import rule
+from rrelu_tf.strip.rules.table import enter, rule
 
 _ELEMENTWISE = {
     getattr(keras.activations, name)
@@ -68,6 +68,10 @@ class Activation(Elementwise):
         elementwise = is_elementwise(call.layer.activation)
         return elementwise and super().covers(call)
 
+    def otherwise(self, call):
+        """The barrier that Keras's own other functions are."""
+        return _MIXING.get(call.layer.activation)
+
     def map(self, call, values):
         """f of the values."""
         return activated(call.layer.activation, values)
@@ -118,8 +122,27 @@ class Operation(Elementwise):
         return ops.convert_to_numpy(made)[0]
 
 
-@rule(keras.layers.Softmax)
-class Softmax(Rule):
-    """A barrier: e^0 = 1 takes its share of the sum."""
+class Mixing(Rule):
+    """A barrier, such as a softmax: e^0 = 1 takes its share of the sum."""
 
-    barrier = "softmax shares its sum over channels"
+    def __init__(self, barrier):
+        self.barrier = barrier
+
+
+def _mixing():
+    """function of `keras.activations` -> its rule; enters their operations."""
+    tensor, found = keras.KerasTensor((None, 2)), {}
+    for name, barrier in (
+        ("softmax", "softmax shares its sum over channels"),
+        ("log_softmax", "log_softmax takes its sum over channels"),
+        ("sparsemax", "sparsemax shares its sum over channels"),
+        ("glu", "glu multiplies one half of the channels by the other"),
+    ):
+        made = Mixing(barrier)
+        enter(made, operation_class(getattr(ops, name), tensor))
+        found[getattr(keras.activations, name)] = made
+    enter(found[keras.activations.softmax], keras.layers.Softmax)
+    return found
+
+
+_MIXING = _mixing()

@@ -183,6 +183,8 @@ class GroupedQuery(Attention):
     are as wide as its keys: those stay.
     """
 
+    widens = "its inputs are as wide as its outputs"
+
     def needed(self, call):
         """The whole inputs, for their width is the output's."""
         count = len(call.node.inputs)

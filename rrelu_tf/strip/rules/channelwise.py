@@ -70,15 +70,16 @@ class Framed(ChannelWise):
     layers.ActivityRegularization,
 )
 class Dropout(Elementwise):
-    """Nothing at inference, unless its noise has a shape.
-
-    That may count the channels.
-    """
+    """Nothing at inference; its noise may be the same along whole axes."""
 
     def covers(self, call):
-        """No noise shape."""
+        """No noise of a shape that may count the channels."""
         shape = getattr(call.layer, "noise_shape", None)
-        return shape is None and super().covers(call)
+        fits = shape is None or (
+            len(shape) == 1 + len(call.shape_in())
+            and all(size in (1, None) for size in shape[1:])
+        )
+        return fits and super().covers(call)
 
 
 @rule(RReLU, RGELU, RSiLU)

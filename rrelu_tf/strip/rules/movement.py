@@ -26,6 +26,7 @@ class Movement(Rule):
     """Each output element is one input element, or a constant."""
 
     barrier = None
+    widens = "it moves them together with others"
 
     def covers(self, call):
         """What the trial shows to be a movement within each example."""

@@ -1,6 +1,7 @@
 """Dead channels through every activation; softmax holds them back."""
 
 import keras
+import numpy as np
 import pytest
 from keras import layers, ops
 from planned import IMAGE, around, conv, rrelu
@@ -89,6 +90,45 @@ def test_activations_and_dropouts_let_dead_channels_through(
 def test_noise_of_a_given_shape_may_count_the_channels(finish, check):
     layer = layers.Dropout(0.5, noise_shape=(None, 1, 1, 4), name="x")
     check(finish(*around(layer)), {"a": 2, "act": 2, "x": 4})
+
+
+@pytest.mark.parametrize(
+    "noise", [(None, 1, 1, 1), (None, None, 1, None), (2, 1, 1, 1)]
+)
+def test_noise_of_a_shape_that_counts_no_channels_is_no_barrier(
+    noise, finish, check
+):
+    layer = layers.Dropout(0.5, noise_shape=noise, name="x")
+    small = check(finish(*around(layer)), {"a": 2, "act": 2, "x": 2})
+    assert small.get_layer("x").noise_shape == noise
+    trained = small(np.ones((2, *IMAGE)), training=True)
+    assert trained.shape == (2, *IMAGE[:2], 2)
+
+
+def stochastic_depth(slopes):
+    """A residual block whose branch is dropped by example."""
+    i = keras.Input(IMAGE)
+    skip = conv(i, 4, "stem")
+    x = rrelu(slopes)(conv(skip, 4, "branch"))
+    x = layers.Dropout(0.5, noise_shape=(None, 1, 1, 1), name="drop")(x)
+    return i, conv(layers.Add(name="add")([x, skip]), 2, "b")
+
+
+def test_a_dead_branch_of_stochastic_depth_becomes_its_skip(finish, check):
+    gone = dict.fromkeys(("branch", "act", "drop", "add"))
+    check(finish(*stochastic_depth([0, 0, 0, 0])), {"stem": 4, **gone})
+
+
+def test_ties_pass_through_noise_of_a_shape(finish, gap):
+    i, x = stochastic_depth([1, 0, 2, 0])
+    model = finish(i, x)
+    kernel = model.get_layer("stem").kernel
+    kernel.assign(kernel.numpy() * [1, 0, 1, 1])
+    model.get_layer("stem").bias.assign([0.5, 0.0, 0.5, 0.5])
+    small = rrelu_tf.strip(model, align="couple")
+    assert gap(model, small) < 1e-12
+    for name in ("stem", "branch", "drop", "add"):
+        assert small.get_layer(name).output.shape[-1] == 3
 
 
 def test_softmax_is_a_barrier_that_frees_what_it_reads(finish, check):
