@@ -86,7 +86,8 @@ def path_length_histogram(nets, path, *, title=None):
     drawn = {label: path_lengths(filters) for label, filters in nets.items()}
     longest = max(lengths[-1] for lengths, _ in drawn.values())
     edges = np.linspace(0, max(longest, 1), _BINS + 1)
-    size = (8, 4.5 + 0.22 * max(len(drawn) - 4, 0))
+    few = len(drawn) < 4
+    size = (8, 4.5 if few else 4.5 + 0.22 * len(drawn))
     with figure.saved(path, size=size) as axes:
         for number, (label, (lengths, counts)) in enumerate(drawn.items()):
             paths = counts.sum()
@@ -99,21 +100,21 @@ def path_length_histogram(nets, path, *, title=None):
             colour = _COLOURS[number % len(_COLOURS)]
             line = _LINES[number // len(_COLOURS) % len(_LINES)]
             style = {"bins": edges, "weights": shares, "color": colour}
-            if len(drawn) < 4:  # more would hide each other
+            if few:  # more would hide each other
                 axes.hist(lengths, alpha=0.35, **style)
+                axes.axvline(mean, ymax=0.8, color=colour, linestyle=":")
             style |= {"histtype": "step", "lw": 1.6, "linestyle": line}
             axes.hist(lengths, label=text, **style)
-            axes.axvline(mean, ymax=0.8, color=colour, linestyle=":")
         axes.set_title(title or "Active path lengths")
         axes.set_xlabel("filters alive in the blocks that a path takes")
         axes.set_ylabel("share of paths")
         axes.yaxis.set_major_formatter(PercentFormatter(1))
         axes.set_xlim(edges[0], edges[-1])
-        axes.set_ylim(top=1.25 * axes.get_ylim()[1])
+        if few:
+            axes.set_ylim(top=1.25 * axes.get_ylim()[1])
         # Below, many names hide nothing.
-        many = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.15)}
-        few = {"loc": "upper left"}
-        axes.legend(**(few if len(drawn) < 4 else many), fontsize=9)
+        below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.15)}
+        axes.legend(**({"loc": "upper left"} if few else below), fontsize=9)
 
 
 def accuracy_against_savings(methods, path, *, saved="FLOPs", title=None):

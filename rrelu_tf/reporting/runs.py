@@ -8,7 +8,11 @@ import pathlib
 
 from rrelu_tf.analysis import report
 from rrelu_tf.errors import UserError
+from rrelu_tf.training.recipe import Recipe
 from rrelu_tf.training.run_folder import Run
+
+# What reading a file of something else raises.
+_DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,7 +136,7 @@ def _read(path, label):
         classes = int(run.info["num_classes"])
         origin = _origin(run)
         _check_counts(measured["last"].get("block_filters"))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except _DAMAGED as error:
         raise UserError(
             "A finished run must have a whole run.json and report.json. "
             f"Received: run={path}"
@@ -156,12 +160,24 @@ def _read(path, label):
 
 
 def _origin(run):
-    """The run's origin; raises `TypeError` for counts that are none."""
+    """The run's origin, checked; raises as reading something else does."""
     if run.origin is None:
         return None
     for counts in ("dense", "costs", "alive"):
         _check_counts(run.origin.get(counts))
-    return run.origin
+    return _filled(run.origin)
+
+
+def _filled(origin):
+    """An origin whose flags have the fields that are younger than it, too."""
+    filled = {**origin, "network": str(origin["network"])}
+    if "flags" in origin:
+        filled["flags"] = Recipe.from_dict(origin["flags"]).to_dict()
+    if "pruning" in origin:
+        filled["pruning"] = dict(origin["pruning"])
+    if "origin" in origin:
+        filled["origin"] = _filled(origin["origin"])
+    return filled
 
 
 def _check_counts(counts):
@@ -183,7 +199,7 @@ def _pruned(path):
         _check(compared)
         for counts in ("alive", "block_filters"):
             _check_counts(manifest.get(counts))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except _DAMAGED as error:
         raise UserError(
             "What bin/prune wrote must be whole: report.json and manifest.json "
             f"in pruned/. Received: run={path}"

@@ -82,6 +82,21 @@ def test_runs_older_than_the_notes_are_looked_up(pruned, tmp_path):
     assert old.before.flops == source.before.flops
 
 
+def test_sources_older_than_some_flags_have_their_defaults(pruned, tmp_path):
+    run = went_on(pruned / "pruned" / "model.keras", tmp_path / "run")
+    (new,) = runs.collect([run])
+    edit(
+        run / "run.json",
+        lambda info: info["origin"]["flags"].pop("two_step_epochs"),
+    )
+    (old,) = runs.collect([run])
+    assert old.origin == new.origin
+    for wrong in ({"flags": 5}, {"flags": {}}, {"dense": {"flops": "x"}}):
+        edit(run / "run.json", lambda i, w=wrong: i["origin"].update(w))
+        with pytest.raises(UserError, match=f"Received: run={run}$"):
+            runs.collect([run])
+
+
 def test_a_dense_run_that_goes_on_saves_nothing(trained, tmp_path):
     run = went_on(trained, tmp_path / "run")
     (result,) = runs.collect([run])
