@@ -5,8 +5,8 @@ import warnings
 import keras
 from keras import layers
 
-from rrelu_tf import layouts, rectifiers
 from rrelu_tf.errors import UserError
+from rrelu_tf.rotation import layouts, rectifiers
 from rrelu_tf.strip.cloning import clone, copy_weights
 from rrelu_tf.strip.graph import carries_mask, has_graph, trace, walk
 
