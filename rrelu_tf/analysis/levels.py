@@ -46,8 +46,16 @@ class Level:
 
     def rule(self, node):
         """The rule for a node."""
+        return rule_of(self._call(node))
+
+    def barrier(self, node):
+        """Why a node's layer needs every channel, as it is called here."""
+        call = self._call(node)
+        return rule_of(call).barring(call)
+
+    def _call(self, node):
         constant = [self.live.constant[tensor] for tensor in node.inputs]
-        return rule_of(Call(self.graph, node, constant))
+        return Call(self.graph, node, constant)
 
     def channels(self, node, array):
         """A tensor's float array, along the channels of a node's output."""

@@ -56,10 +56,10 @@ def _barrier(level, tensor):
         for at, reader in place.readers(made):
             if reader is None:
                 return "its channels are those of an output of the model"
-            rule = at.rule(reader)
-            if rule.barrier:
+            barrier = at.barrier(reader)
+            if barrier:
                 kind = type(reader.layer).__name__
-                return f"{at.key(reader)} ({kind}): {rule.barrier}"
-            if rule.aligned:
+                return f"{at.key(reader)} ({kind}): {barrier}"
+            if at.rule(reader).aligned:
                 queue += [(at, output) for output in reader.outputs]
     return None

@@ -98,7 +98,7 @@ class WideGrower(Grower, WideMenu):
     def steps(self, x):
         rank = len(x.shape) - 2
         more = [self.noise, self.activation_layer, self.own, self.turn]
-        more += [self.dead_branch]
+        more += [self.dead_branch, self.operation, self.along, self.stacked]
         more += {1: [self.sequence, self.recurrent], 2: [self.first]}.get(
             rank, []
         )

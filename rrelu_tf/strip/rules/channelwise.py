@@ -2,13 +2,16 @@
 
 import keras
 import numpy as np
-from keras import layers
+from keras import layers, ops
 
 from rrelu_tf.layers import RGELU, BatchNormalization, RReLU, RSiLU
 from rrelu_tf.strip import elements
 from rrelu_tf.strip.cloning import clone
+from rrelu_tf.strip.graph import operation_class
 from rrelu_tf.strip.rules.base import ChannelWise, Elementwise, value
 from rrelu_tf.strip.rules.table import rule
+
+_IMAGES = keras.KerasTensor((None, 4, 4, 1))
 
 
 @rule(
@@ -39,6 +42,8 @@ from rrelu_tf.strip.rules.table import rule
     layers.SpatialDropout1D,
     layers.SpatialDropout2D,
     layers.SpatialDropout3D,
+    operation_class(ops.average_pool, _IMAGES, 2),
+    operation_class(ops.max_pool, _IMAGES, 2),
 )
 class Spatial(ChannelWise):
     """Pools and the like: a constant channel stays what it is."""
@@ -48,18 +53,27 @@ class Spatial(ChannelWise):
     layers.ZeroPadding1D,
     layers.ZeroPadding2D,
     layers.ZeroPadding3D,
-    layers.Resizing,
 )
 class Framed(ChannelWise):
-    """A frame of zeros may be put around: only 0 stays what it is."""
-
-    def covers(self, call):
-        """Resizing with a frame of another value is opaque."""
-        return not getattr(call.layer, "fill_value", 0) and super().covers(call)
+    """A frame of zeros is put around: only 0 stays what it is."""
 
     def map(self, call, values):
         """0, or not known."""
         return np.where(values == 0, 0.0, np.nan)
+
+
+@rule(
+    layers.CenterCrop,
+    layers.Resizing,
+    operation_class(ops.image.resize, _IMAGES, (2, 2)),
+)
+class Resized(Framed):
+    """Images of another size, perhaps with a frame."""
+
+    def covers(self, call):
+        """A batch of images, with no frame of another value than 0."""
+        framed = getattr(call.layer, "fill_value", 0)
+        return not framed and len(call.shape_in()) == 3 and super().covers(call)
 
 
 @rule(
