@@ -99,9 +99,8 @@ class WideGrower(Grower, WideMenu):
         rank = len(x.shape) - 2
         more = [self.noise, self.activation_layer, self.own, self.turn]
         more += [self.dead_branch, self.operation, self.along, self.stacked]
-        more += {1: [self.sequence, self.recurrent], 2: [self.first]}.get(
-            rank, []
-        )
+        steps = [self.sequence, self.recurrent, self.masked, self.grouped]
+        more += {1: steps, 2: [self.first]}.get(rank, [])
         more += [self.volume, self.volume] if rank == 3 else []
         return super().steps(x) + more
 

@@ -178,6 +178,22 @@ class WideMenu:
             ]
         )(x)
 
+    def masked(self, x):
+        """The mean over the steps that are left."""
+        if x.sparse:
+            return x
+        mask = ops.concatenate(
+            [ops.ones_like(x[:, :1, 0]), ops.sign(x[:, 1:, 0])], axis=1
+        )
+        name = self.name("masked")
+        pool = layers.GlobalAveragePooling1D(name=name)
+        return pool(x, mask=ops.greater(mask, 0.5))
+
+    def grouped(self, x):
+        """Grouped queries with keys of their own."""
+        layer = layers.GroupQueryAttention(2, 2, 1, name=self.name("grouped"))
+        return layer(x, self.like(x), key=self.like(x))
+
     def recurrent(self, x):
         """Opaque to strip: kept whole."""
         name = self.name("recurrent")

@@ -8,7 +8,12 @@ from rrelu_tf.layers import RGELU, BatchNormalization, RReLU, RSiLU
 from rrelu_tf.strip import elements
 from rrelu_tf.strip.cloning import clone
 from rrelu_tf.strip.graph import operation_class
-from rrelu_tf.strip.rules.base import ChannelWise, Elementwise, value
+from rrelu_tf.strip.rules.base import (
+    ChannelWise,
+    Elementwise,
+    channel_axis,
+    value,
+)
 from rrelu_tf.strip.rules.table import rule
 
 _IMAGES = keras.KerasTensor((None, 4, 4, 1))
@@ -27,7 +32,6 @@ _IMAGES = keras.KerasTensor((None, 4, 4, 1))
     layers.MaxPooling1D,
     layers.MaxPooling2D,
     layers.MaxPooling3D,
-    layers.GlobalAveragePooling1D,
     layers.GlobalAveragePooling2D,
     layers.GlobalAveragePooling3D,
     layers.GlobalMaxPooling1D,
@@ -47,6 +51,39 @@ _IMAGES = keras.KerasTensor((None, 4, 4, 1))
 )
 class Spatial(ChannelWise):
     """Pools and the like: a constant channel stays what it is."""
+
+
+@rule(layers.GlobalAveragePooling1D)
+class Averaged(ChannelWise):
+    """The mean over all steps, or over those that a mask leaves."""
+
+    def covers(self, call):
+        """Known channels; a mask of steps by its name, if any."""
+        masked = len(call.node.inputs) == 2
+        named = "mask" in call.node.arguments.kwargs
+        channels = call.shape_in()[channel_axis(call.layer)]
+        return channels is not None and masked == named
+
+    def map(self, call, values):
+        """The same; of masked steps 0 only, as there may be no other."""
+        if len(call.node.inputs) == 1:
+            return values
+        return np.where(values == 0, 0.0, np.nan)
+
+    def needed(self, call):
+        """The same channels as of the output, and the whole mask."""
+        masks = [
+            elements.uniform(True, call.shape_in(i))
+            for i in range(1, len(call.node.inputs))
+        ]
+        return super().needed(call) + masks
+
+    def twin(self, call):
+        """The same layer over the output's channels."""
+        twin = super().twin(call)
+        for i in range(1, len(call.node.inputs)):
+            twin.inputs.append(elements.whole(call.shape_in(i)))
+        return twin
 
 
 @rule(
