@@ -60,7 +60,8 @@ class Averaged(ChannelWise):
     def covers(self, call):
         """Known channels; a mask of steps by its name, if any."""
         masked = len(call.node.inputs) == 2
-        named = "mask" in call.node.arguments.kwargs
+        mask = call.node.arguments.kwargs.get("mask")
+        named = isinstance(mask, keras.KerasTensor)
         channels = call.shape_in()[channel_axis(call.layer)]
         return channels is not None and masked == named
 
