@@ -48,10 +48,16 @@ class Level:
     def rule(self, node):
         """The rule for a node."""
         if id(node) not in self._rules:
-            constant = [self.live.constant[tensor] for tensor in node.inputs]
-            found = rule_of(Call(self.graph, node, constant))
-            self._rules[id(node)] = found
+            self._rules[id(node)] = rule_of(self._call(node))
         return self._rules[id(node)]
+
+    def barrier(self, node):
+        """Why a node's layer needs every channel, as it is called here."""
+        return self.rule(node).barring(self._call(node))
+
+    def _call(self, node):
+        constant = [self.live.constant[tensor] for tensor in node.inputs]
+        return Call(self.graph, node, constant)
 
     def channels(self, node, array):
         """A tensor's float array, along the channels of a node's output."""

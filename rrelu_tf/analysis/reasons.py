@@ -55,19 +55,19 @@ def wide(level, node, fill):
     """
     if node is None:
         return "it keeps its width"
-    rule = level.rule(node)
-    if rule.barrier:
-        return rule.barrier
+    barrier, widens = level.barrier(node), level.rule(node).widens
+    if barrier:
+        return barrier
     if np.any(fill):
         return "they are constants, not all 0"
     if node.shared:
         return "another call of it has them"
-    if rule.widens:
-        return rule.widens
+    if widens:
+        return widens
     for at, reader, _ in _frontier(level, node.outputs[0]):
         if reader is None:
             return "its channels are those of an output of the model"
-        if at.rule(reader).barrier:
+        if at.barrier(reader):
             return _named(at, reader)
     return "it reads them"
 
@@ -84,12 +84,12 @@ def _holding(level, node):
     for at, reader, _ in frontier:
         if reader is None:
             return None
-        if at.rule(reader).barrier and not at.alive(reader).all():
+        if at.barrier(reader) and not at.alive(reader).all():
             barriers.append((at, reader))
     if not barriers:
         return None
     for at, reader, tensor in frontier:
-        if at.rule(reader).barrier:
+        if at.barrier(reader):
             alive = at.alive(reader)
             wanted |= alive if len(alive) == size else True
         else:
@@ -99,7 +99,7 @@ def _holding(level, node):
 
 def _named(level, node):
     kind = type(node.layer).__name__
-    return f"{level.key(node)} ({kind}): {level.rule(node).barrier}"
+    return f"{level.key(node)} ({kind}): {level.barrier(node)}"
 
 
 def _frontier(level, tensor):
@@ -116,7 +116,8 @@ def _frontier(level, tensor):
         for at, reader in place.readers(made):
             if reader is not None and not at.read(reader):
                 continue
-            if reader is not None and at.rule(reader).aligned:
+            open_to = reader is not None and not at.barrier(reader)
+            if open_to and at.rule(reader).aligned:
                 queue += [(at, output) for output in reader.outputs]
             else:
                 yield at, reader, made

@@ -79,7 +79,9 @@ def coupled(model, keys):
             array = numbers[key]
             size = graph.channels(node)
             vector = elements.common(array, axis, size)
-            found[key] = ties.resolve(np.nan_to_num(vector))
+            # One that is several channels, by position, is tied to none.
+            vector = np.where(np.isnan(vector), ties.new(size), vector)
+            found[key] = ties.resolve(vector)
     return {key: found[key] for key in keys if key in found}
 
 

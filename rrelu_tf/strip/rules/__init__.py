@@ -2,6 +2,7 @@
 
 from rrelu_tf.strip.rules import (
     activations,
+    along,
     attention,
     channelwise,
     concatenate,
@@ -13,6 +14,7 @@ from rrelu_tf.strip.rules import (
     merge,
     movement,
     norms,
+    stack,
     wrapped,
 )
 from rrelu_tf.strip.rules.base import Call, Rule, Twin

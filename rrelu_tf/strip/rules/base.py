@@ -130,6 +130,10 @@ class Rule:
     def otherwise(self, call):
         """The rule where this one does not cover a layer; None: opaque."""
 
+    def barring(self, call):
+        """Why this very call needs every channel; None where some may go."""
+        return self.barrier
+
     def axes(self, call, given):
         """Per output, the axes that may get narrower; `given` per input."""
         axis = channel_axis(call.layer)
@@ -294,5 +298,6 @@ class ChannelWise(Rule):
 
 def channel_axis(layer):
     """The channels' axis, not counting the batch: 0 or -1."""
-    first = getattr(layer, "data_format", None) == "channels_first"
-    return 0 if first else -1
+    given = getattr(layer, "data_format", "channels_last")
+    given = given or keras.config.image_data_format()
+    return 0 if given == "channels_first" else -1

@@ -15,8 +15,8 @@ ELEMENTWISE = (
     *("celu", "elu", "exponential", "gelu", "hard_shrink", "hard_sigmoid"),
     *("hard_silu", "hard_tanh", "leaky_relu", "linear", "log_sigmoid"),
     *("mish", "relu", "relu6", "selu", "sigmoid", "silu", "soft_shrink"),
-    *("softplus", "softsign", "sparse_plus", "squareplus", "tanh"),
-    "tanh_shrink",
+    *("softplus", "softsign", "sparse_plus", "sparse_sigmoid"),
+    *("squareplus", "tanh", "tanh_shrink"),
 )
 
 
@@ -139,6 +139,16 @@ def test_softmax_is_a_barrier_that_frees_what_it_reads(finish, check):
 
 
 OPERATIONS = (
+    *(ops.arctan, ops.arcsinh, ops.ceil, ops.copy, ops.cosh, ops.erfc),
+    *(ops.exp2, ops.floor, ops.hard_shrink, ops.round, ops.sinc, ops.sinh),
+    *(ops.soft_shrink, ops.sparse_plus, ops.sparse_sigmoid, ops.squareplus),
+    *(ops.stop_gradient, ops.tan, ops.tanh_shrink, ops.trunc),
+    lambda x: ops.cast(ops.cast(x, "float32"), "float64"),
+    lambda x: ops.saturate_cast(ops.cast(x, "float32"), "float64"),
+    lambda x: ops.threshold(x, 0.2, -0.5),
+    lambda x: ops.power(x, 2),
+    lambda x: ops.power(1.5, x),
+    lambda x: ops.cbrt(ops.arccos(ops.tanh(x))),
     *(ops.abs, ops.celu, ops.cos, ops.elu, ops.erf, ops.exp, ops.expm1),
     *(ops.gelu, ops.hard_sigmoid, ops.hard_silu, ops.hard_tanh),
     *(ops.leaky_relu, ops.log_sigmoid, ops.negative, ops.relu, ops.relu6),
@@ -161,6 +171,19 @@ def test_operations_on_one_tensor_let_dead_channels_through(finish, check):
     ]
     widths = {f"r{n}": 1 for n in range(len(OPERATIONS))}
     check(finish(i, outputs), {"a": 1, "act": 1, **widths})
+
+
+@pytest.mark.parametrize(
+    "step", [ops.floor, ops.round, ops.sign, lambda x: ops.threshold(x, 0.5, 0)]
+)
+def test_no_number_but_0_is_put_on_a_side_of_a_step(step, finish, check):
+    i, x = around(lambda x: step(ops.sigmoid(x)), (3,))
+    check(finish(i, x), {"a": 2, "act": 2, "b": 2})
+
+
+def test_integers_are_no_business_of_the_rule(finish, check):
+    i, x = around(lambda x: ops.cast(ops.cast(x, "int32"), "float64"), (3,))
+    check(finish(i, x), {"a": 2, "act": 2})
 
 
 @pytest.mark.parametrize("operation", [ops.log, ops.reciprocal, ops.rsqrt])
