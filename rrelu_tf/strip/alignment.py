@@ -72,20 +72,17 @@ class Alignment:
         ):
             self.rebuilt[number] = Rebuilt(
                 tensor,
-                self._truthful(number, holds, twin.hollow),
+                self._truthful(number, holds),
                 node,
                 twin.gather_name,
             )
 
-    def _truthful(self, tensor, holds, hollow):
+    def _truthful(self, tensor, holds):
         """The layout without the claim to a number that is not computed.
 
-        What is there for the shape only may be anything. A 0 is a 0, unless
-        it is `hollow`.
+        What is there for the shape only may be anything.
         """
-        constant = self._live.constant[tensor]
-        told = hollow or (np.abs(constant) > 0).any()
-        if self._live.alive[tensor].any() or not told:
+        if self._live.alive[tensor].any():
             return holds
         shape, axes = self._graph.shape(tensor), self._telling(tensor)
         return tuple(

@@ -190,7 +190,9 @@ def test_attention_that_gets_channels_back_is_told_once():
     x = layers.GroupQueryAttention(2, 4, 2, name="reader")(x, x)
     model = finish(i, layers.Dense(2)(x))
     text = explain(rrelu_tf.mask(model, {"a": SOME}))
-    assert text.count("its inputs are as wide as its outputs") == 1
+    assert (
+        text.count("its queries, values and outputs must be equally wide") == 1
+    )
     assert put_back(text)["reader"][1] == "4"
 
 

@@ -159,7 +159,7 @@ class Mixing(Rule):
 
 
 _GLU = Mixing("glu multiplies one half of the channels by the other")
-enter(_GLU, *_classes(["glu"]))
+enter(_GLU, operation_class(ops.glu, keras.KerasTensor((None, 2))))
 _MIXING = {
     keras.activations.softmax: Mixing("softmax shares its sum over channels"),
     keras.activations.log_softmax: Mixing(

@@ -85,7 +85,6 @@ class Twin:
             that it is given; None for an input that it does not read. An index
             -1 takes anything.
         outputs: per output, the layout that it will hold.
-        hollow: whether outputs have the shape only of what they stand for.
         weights: attribute name, dotted inside sub-layers, -> value, once the
             layer is built; None for a layer that has its weights.
         constants: position among the node's constant arguments -> new array.
@@ -97,7 +96,6 @@ class Twin:
     inputs: list
     outputs: list
     weights: dict = dataclasses.field(default_factory=dict)
-    hollow: bool = False
     constants: dict = dataclasses.field(default_factory=dict)
     kept: dict = dataclasses.field(default_factory=dict)
     gather_name: str | None = None

@@ -110,7 +110,6 @@ class Merge(Rule):
             inputs,
             [layout],
             constants=constants,
-            hollow=passing and not call.alive[0].any(),
         )
 
     def _read(self, call):

@@ -137,7 +137,7 @@ class Registered(Rule):
             for i, need in enumerate(read)
         ]
         if None in inputs:
-            return Twin(None, inputs, [layout], hollow=True)
+            return Twin(None, inputs, [layout])
         weights = {
             name: elements.take(weight, layout[len(layout) - weight.ndim :])
             for name, weight in self._values(call.layer).items()

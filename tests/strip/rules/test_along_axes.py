@@ -146,12 +146,13 @@ def test_softmax_of_steps_of_no_known_number(finish, gap):
     assert small.get_layer("a").units == 2
 
 
-def test_explain_names_the_barrier_only_where_there_is_one(finish):
-    i, x = around(lambda x: ops.softmax(x, axis=1), (5, 3), (1, 1, 1, 1))
-    y = layers.Dense(2, name="c")(layers.Softmax(name="barrier")(x))
-    text = rrelu_tf.explain(finish(i, y))
-    assert "barrier (Softmax): softmax shares its sum over channels" in text
-    assert text.count("softmax shares") == 1
+@pytest.mark.parametrize(("axis", "count"), [(1, 0), (-1, 1)])
+def test_explain_names_the_barrier_only_where_there_is_one(axis, count, finish):
+    i = keras.Input((5, 3))
+    x = rrelu([1, 0, 2, 0])(layers.Dense(4, name="a")(i))
+    x = layers.Dense(2)(layers.Softmax(axis, name="barrier")(x))
+    text = rrelu_tf.explain(finish(i, x))
+    assert text.count("softmax shares its sum over channels") == count
 
 
 def test_masked_softmax_is_opaque(finish, check):

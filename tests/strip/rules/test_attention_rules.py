@@ -105,7 +105,7 @@ def test_keys_of_their_own_get_narrower(finish, check):
 
 
 def test_explain_says_why_grouped_queries_keep_their_width(finish):
-    i, x = sequence("a", (1, 1, 1, 1))
+    i, x = sequence("a", (1, 0, 1, 1))
     x = layers.GroupQueryAttention(2, 4, 2, name="x")(x, x)
     text = rrelu_tf.explain(finish(i, layers.Dense(2)(x)))
     assert "queries, values and outputs must be equally wide" in text

@@ -5,6 +5,7 @@ import pytest
 from keras import layers
 from planned import IMAGE, conv, rrelu
 
+import rrelu_tf
 from rrelu_tf.layers import BatchNormalization
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -120,3 +121,26 @@ def test_a_nested_model_is_the_whole_model(finish, check):
     small = check(finish(i, sequential()(i)), {})
     assert inner(small, "nested", "in").units == 3
     assert small.output_shape == (None, 4)
+
+
+def test_zeros_that_only_the_shape_was_made_of_are_not_read_as_zeros(check):
+    i = keras.Input((3,))
+    x = layers.Rescaling([-0.7, 0.0, 0.0], name="scaled")(i)
+    j = keras.Input((3,))
+    inner = keras.Model(j, j[..., 1:3], name="inner")
+    check(keras.Model(i, [inner(x), layers.Dense(2)(x)]), {"scaled": 1})
+
+
+def test_a_nested_model_that_became_two_is_recorded_under_both_names(
+    finish, check
+):
+    i = keras.Input((3,))
+    j = keras.Input((2,))
+    inner = keras.Model(j, layers.ReLU(name="relu")(j), name="inner")
+    x = inner(rrelu([1, 0], "x")(layers.Dense(2, name="a")(i)))
+    y = inner(rrelu([1, 1], "y")(layers.Dense(2, name="b")(i)))
+    model = finish(i, [layers.Dense(1)(x), layers.Dense(1)(y)])
+    small = check(model, {"a": 1, "b": 2})
+    kept = rrelu_tf.kept(rrelu_tf.strip(small))
+    assert kept["inner/relu"].tolist() == [0]
+    assert kept["inner_2/relu"].tolist() == [0, 1]
