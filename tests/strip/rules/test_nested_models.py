@@ -142,5 +142,5 @@ def test_a_nested_model_that_became_two_is_recorded_under_both_names(
     model = finish(i, [layers.Dense(1)(x), layers.Dense(1)(y)])
     small = check(model, {"a": 1, "b": 2})
     kept = rrelu_tf.kept(rrelu_tf.strip(small))
-    assert kept["inner/relu"].tolist() == [0]
-    assert kept["inner_2/relu"].tolist() == [0, 1]
+    both = [kept[name].tolist() for name in ("inner/relu", "inner_2/relu")]
+    assert sorted(both) == [[0], [0, 1]]
