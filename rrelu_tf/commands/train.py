@@ -115,7 +115,7 @@ flags.DEFINE_list(
     "arch_options",
     [],
     "The architecture's own options: patch_size=4 (vit, mixer), depth=6 (vit), "
-    "dropout=0.2, stochastic_depth=0.1 (efficientnet).",
+    "dropout=0.2, stochastic_depth=0.1 (efficientnet), bn_first=1 (vgg).",
     flag_values=FLAGS,
 )
 _define(

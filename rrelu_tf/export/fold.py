@@ -8,7 +8,7 @@ from keras import layers, ops
 
 from rrelu_tf.layers import BatchNormalization, ChannelGather, Rotated
 from rrelu_tf.strip import elements
-from rrelu_tf.strip.cloning import clone, copy_weights
+from rrelu_tf.strip.cloning import clone, copy_weights, depthwise
 from rrelu_tf.strip.graph import Node, has_graph, trace
 from rrelu_tf.strip.liveness import analyse
 from rrelu_tf.strip.rebuild import rebuild
@@ -34,8 +34,9 @@ def fold(model):
     Known numbers go into biases, a batch normalisation into the convolution
     or dense layer before it, slopes into the kernels that read them; what
     has no such neighbour becomes stock layers: `BatchNormalization`, `ReLU`
-    or `Activation` and `Rescaling`, `keras.ops.take`. A saved model opens
-    without this package. Layers that stay keep their names.
+    or `Activation` and `Rescaling`, `keras.ops.take`; a convolution of one
+    channel a group becomes a depthwise one. A saved model opens without this
+    package. Layers that stay keep their names.
 
     Weights are rounded to their dtype once more: compare with
     `rrelu_tf.verify(model, folded, tolerance=1e-5)`. Training on is possible,
@@ -174,11 +175,14 @@ def _called(graph, node, given, plan, copies):
     copy = copies.get(id(node.layer))
     if copy is None:
         copy, weights = _copied(graph, node, plan)
+        if given and given[0].shape:
+            copy = depthwise(copy, given[0].shape[-1])
         copies[id(node.layer)] = copy
         outputs = node.call(copy, given)
         if weights is not None:
             for name, array in weights.items():
-                getattr(copy, name).assign(array)
+                variable = getattr(copy, name)
+                variable.assign(array.reshape(variable.shape))
         elif isinstance(copy, layers.Layer) and not has_graph(copy):
             copy_weights(node.layer, copy)
         return outputs

@@ -6,7 +6,9 @@ from rrelu_tf.models import (
     fcnn,
     imagenet_resnet,
     mlp_mixer,
+    mobilenet,
     preact_resnet,
+    vgg,
     vit,
     wide_resnet,
 )

@@ -63,25 +63,33 @@ class Blocks:
             stem = stem.removeprefix("r")
         return keras.layers.Activation(stem, name=name)(x)
 
-    def convolve(self, x, filters, kernel_size, strides, name):
-        """A conv without bias, padded alike on all sides.
-
-        Keras's "same" pads a 3x3 conv of stride 2 by 0 and 1, PyTorch by 1
-        and 1: with strides the padding is a layer of its own.
-        """
-        padding = "same"
-        if strides > 1 and kernel_size > 1:
-            x = keras.layers.ZeroPadding2D(
-                kernel_size // 2, name=f"{name}_pad"
-            )(x)
-            padding = "valid"
+    def convolve(self, x, filters, kernel_size, strides, name, use_bias=False):
+        """A conv, padded alike on all sides; a bias begins as PyTorch's."""
+        x, padding = _pad(x, kernel_size, strides, name)
         return keras.layers.Conv2D(
             filters,
             kernel_size,
             strides=strides,
             padding=padding,
-            use_bias=False,
+            use_bias=use_bias,
             kernel_initializer=_fresh(self.initializer),
+            bias_initializer=torch_uniform(kernel_size**2 * x.shape[-1]),
+            name=name,
+        )(x)
+
+    def filter_channels(self, x, kernel_size, strides, name):
+        """A depthwise conv without bias, padded alike on all sides.
+
+        It begins as PyTorch's default: the fan-in is that of one channel,
+        where Keras's initializers take the one of all.
+        """
+        x, padding = _pad(x, kernel_size, strides, name)
+        return keras.layers.DepthwiseConv2D(
+            kernel_size,
+            strides=strides,
+            padding=padding,
+            use_bias=False,
+            depthwise_initializer=torch_uniform(kernel_size**2),
             name=name,
         )(x)
 
@@ -93,6 +101,18 @@ class Blocks:
             synchronized=self.sync_batch_norm,
             name=name,
         )(x)
+
+
+def _pad(x, kernel_size, strides, name):
+    """The input, padded where a layer must do it, and the conv's padding.
+
+    Keras's "same" pads a 3x3 conv of stride 2 by 0 and 1, PyTorch by 1 and 1:
+    with strides the padding is a layer of its own.
+    """
+    if strides == 1 or kernel_size == 1:
+        return x, "same"
+    pad = keras.layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_pad")
+    return pad(x), "valid"
 
 
 def _fresh(initializer):
@@ -109,3 +129,11 @@ def torch_uniform(fan_in, seed=None):
     """
     bound = fan_in**-0.5
     return keras.initializers.RandomUniform(-bound, bound, seed=seed)
+
+
+def torch_kernels():
+    """`torch_uniform` of each kernel's own fan-in: convs and linear layers.
+
+    PyTorch's default, which it writes kaiming_uniform(a=sqrt(5)).
+    """
+    return keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")

@@ -9,7 +9,8 @@ dead slope there cuts the residual stream itself.
 import keras
 
 from rrelu_tf.errors import UserError
-from rrelu_tf.models.blocks import Blocks, torch_uniform
+from rrelu_tf.models import torch_layout
+from rrelu_tf.models.blocks import Blocks, torch_kernels, torch_uniform
 from rrelu_tf.models.registry import register
 
 _BLOCKS = {
@@ -23,6 +24,19 @@ _WIDTHS = (64, 128, 256, 512)
 _EXPANSION = 4
 # Images up to this side are CIFAR's (32) or Tiny-ImageNet's (64).
 _SMALL = 64
+_KAIMING = {
+    "class_name": "VarianceScaling",
+    "config": {
+        "scale": 2.0,
+        "mode": "fan_out",
+        "distribution": "untruncated_normal",
+    },
+}
+# The OrthoReg authors' names for torchvision's.
+torch_layout.rename(
+    (r"(.+)\.shortcut\.([01]\..+)", r"\1.downsample.\2"),
+    (r"linear\.(.+)", r"fc.\1"),
+)
 
 
 @register(r"wide_resnet(50)_(2)", ["wide_resnet50_2"])
@@ -38,8 +52,9 @@ def imagenet_resnet(
     64 pixels it is that of the OrthoReg authors' CIFAR ResNet-34: a 3x3 conv
     of stride 1 and no pool.
 
-    Kernels begin as torchvision's, Kaiming normals of the fan-out; the RReLU
-    authors' ImageNet recipe is not published.
+    So are the initial kernels: torchvision's, Kaiming normals of the fan-out,
+    with ImageNet's stem (the RReLU authors' recipe is not published), and
+    PyTorch's default, as OrthoReg's, with CIFAR's.
 
     Args:
         depth: 18, 34, 50, 101 or 152.
@@ -56,10 +71,8 @@ def imagenet_resnet(
     """
     small = max(input_shape[:2]) <= _SMALL
     _check_sides(input_shape, small)
-    kaiming = keras.initializers.VarianceScaling(
-        2.0, "fan_out", "untruncated_normal"
-    )
-    blocks = Blocks(activation=activation, initializer=kaiming, **options)
+    initializer = torch_kernels() if small else _KAIMING
+    blocks = Blocks(activation=activation, initializer=initializer, **options)
     images = blocks.images(input_shape)
     x = _stem(blocks, images, small)
     for convs, strides, block in _plan(depth, width):

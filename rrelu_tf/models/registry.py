@@ -63,8 +63,8 @@ def create(
         **options: `slope_regularizer`, `slope_initializer` (of the rotated
             activations), `sync_batch_norm` (statistics over all replicas);
             `patch_size` of the vision transformers and mixers, `depth` of
-            the former; `dropout` and
-            `stochastic_depth` of the EfficientNets.
+            the former; `dropout` and `stochastic_depth` of the EfficientNets;
+            `bn_first` of the VGGs.
 
     Returns:
         A functional `keras.Model` from images to logits

@@ -4,21 +4,11 @@ import pathlib
 import zipfile
 import zlib
 
-import keras
 import numpy as np
 
 from rrelu_tf.errors import UserError
-from rrelu_tf.layers import Rotated
+from rrelu_tf.models import formula_weights, torch_layout
 
-# Our variable's name -> PyTorch's, per kind of layer.
-_CONV = {"kernel": "weight", "bias": "bias"}
-_NORM = {
-    "gamma": "weight",
-    "beta": "bias",
-    "moving_mean": "running_mean",
-    "moving_variance": "running_var",
-}
-_SLOPE = {"slope": "a"}
 # How many names of a kind an error lists.
 _LISTED = 3
 
@@ -27,8 +17,12 @@ def load_seed_weights(model, npz):
     """Copies PyTorch-named arrays into a model of `models.create`.
 
     A layer's PyTorch name is ours with dots for underscores, for instance
-    `layer1.0.conv1` for `layer1_0_conv1`. Arrays are stored as `w/<name>`:
-    conv kernels `(out, in, height, width)`, linear ones `(out, in)`.
+    `layer1.0.conv1` for `layer1_0_conv1`; where the RReLU and OrthoReg authors
+    have other names, those are known, too. Arrays are stored as `w/<name>`:
+    conv kernels `(out, in, height, width)`, depthwise ones
+    `(channels, 1, height, width)`, linear ones `(out, in)`. Of what is not
+    stored, a `.json` file of the same name may give the formula: see
+    `formula_weights`.
 
     Args:
         model: the built model; changed in place.
@@ -56,8 +50,8 @@ def save_seed_weights(model, file):
     """
     _check_layers(model, f"model={model.name}")
     arrays = {
-        f"w/{name}": _to_torch(keras.ops.convert_to_numpy(variable))
-        for name, variable in variables(model).items()
+        f"w/{name}": weight.array()
+        for name, weight in torch_layout.weights(model).items()
     }
     np.savez(file, **arrays)
 
@@ -67,7 +61,8 @@ def load_named(model, arrays, source):
 
     Args:
         model: the built model; changed in place.
-        arrays: dict of name -> float array, in PyTorch's axes.
+        arrays: dict of name -> float array, in PyTorch's axes; names as the
+            model's or as its authors'.
         source: where they come from, as "npz=weights.npz", for errors.
 
     Returns:
@@ -78,14 +73,14 @@ def load_named(model, arrays, source):
             all that does not fit; the model is then unchanged.
     """
     _check_layers(model, source)
-    wanted = variables(model)
+    wanted = torch_layout.weights(model)
+    arrays = _renamed(arrays, wanted, source)
     missing = [name for name in wanted if name not in arrays]
     extra = sorted(name for name in arrays if name not in wanted)
     misfits = [
-        f"{name} must have shape {shape}, and has {arrays[name].shape}"
-        for name, variable in wanted.items()
-        if name in arrays
-        and arrays[name].shape != (shape := _torch_shape(variable))
+        f"{name} must have shape {weight.shape}, and has {arrays[name].shape}"
+        for name, weight in wanted.items()
+        if name in arrays and arrays[name].shape != weight.shape
     ]
     problems = [f"{_listed(missing)} missing"] * bool(missing)
     problems += [f"it has no weight for {_listed(extra)}"] * bool(extra)
@@ -95,19 +90,23 @@ def load_named(model, arrays, source):
             f"There must be an array for every weight of {model.name}: "
             f"{'; '.join(problems)}. Received: {source}"
         )
-    for name, variable in wanted.items():
-        variable.assign(_to_keras(arrays[name]))
+    for name, weight in wanted.items():
+        weight.assign(arrays[name])
     return model
 
 
-def variables(model):
-    """Dict of PyTorch name -> variable, of the layers that have such names."""
-    return {
-        layer.name.replace("_", ".") + "." + theirs: getattr(layer, ours)
-        for layer in model.layers
-        for ours, theirs in _table(layer).items()
-        if getattr(layer, ours) is not None
-    }
+def _renamed(arrays, wanted, source):
+    """The arrays under the model's own names."""
+    named = {}
+    for theirs, value in arrays.items():
+        name = torch_layout.ours(theirs, wanted)
+        if name in named:
+            raise UserError(
+                f"There must be one array for {name}, and {theirs} is another "
+                f"one. Received: {source}"
+            )
+        named[name] = value
+    return named
 
 
 def check_floats(arrays, source):
@@ -136,51 +135,22 @@ def read(npz):
             f"The weights must be a readable .npz file ({error}). "
             f"Received: npz={npz}"
         ) from error
+    arrays = formula_weights.read(path.with_suffix(".json")) | arrays
     check_floats(arrays, f"npz={npz}")
     return arrays
 
 
 def _check_layers(model, source):
     """Checks that no layer has weights that would be left as they are."""
-    for layer in model.layers:
-        if layer.weights and not _table(layer):
-            raise UserError(
-                "Only convs, linear layers, batch norms and rotated "
-                f"activations have PyTorch names, and {layer.name} of "
-                f"{model.name} is a {type(layer).__name__}. Received: {source}"
-            )
-
-
-def _table(layer):
-    """Our name -> PyTorch's of a layer's variables."""
-    if isinstance(layer, keras.layers.BatchNormalization):
-        return _NORM
-    if isinstance(layer, Rotated):
-        return _SLOPE
-    if isinstance(layer, (keras.layers.Conv2D, keras.layers.Dense)):
-        return _CONV
-    return {}
+    for layer in torch_layout.nameless(model):
+        raise UserError(
+            "Only convs, linear layers, batch norms and rotated activations "
+            f"have PyTorch names, and {layer.name} of {model.name} is a "
+            f"{type(layer).__name__}. Received: {source}"
+        )
 
 
 def _listed(items):
     """The first items, and how many more there are."""
     rest = len(items) - _LISTED
     return ", ".join(items[:_LISTED]) + (f" and {rest} more" * (rest > 0))
-
-
-def _to_keras(value):
-    """Kernels from PyTorch's axes to Keras's; other arrays as they are."""
-    if value.ndim == 4:
-        return value.transpose(2, 3, 1, 0)
-    return value.T if value.ndim == 2 else value
-
-
-def _to_torch(value):
-    """Kernels from Keras's axes to PyTorch's; other arrays as they are."""
-    if value.ndim == 4:
-        return value.transpose(3, 2, 0, 1)
-    return value.T if value.ndim == 2 else value
-
-
-def _torch_shape(variable):
-    return _to_torch(np.empty(variable.shape, bool)).shape

@@ -12,18 +12,6 @@ from rrelu_tf.models import seed_weights
 _SUFFIXES = (".th", ".pth", ".pt")
 # Where checkpoints keep the state dict: the RReLU authors', the OrthoReg ones'.
 _NESTED = ("state_dict", "net")
-# Of WRN every stage is a module with one Sequential, `layer`, and a block's
-# two slope vectors lie on the block itself, after bn1 and after bn2.
-# OrthoReg's ResNets call torchvision's downsample shortcut, and fc linear.
-_BLOCK = r"(block\d+)\.layer\.(\d+)\."
-_RENAMED = (
-    (_BLOCK + r"a", r"\1.\2.rrelu1.a"),
-    (_BLOCK + r"c", r"\1.\2.rrelu2.a"),
-    (_BLOCK + r"convShortcut\.(.+)", r"\1.\2.shortcut.\3"),
-    (_BLOCK + r"(.+)", r"\1.\2.\3"),
-    (r"(.+)\.shortcut\.([01]\..+)", r"\1.downsample.\2"),
-    (r"linear\.(.+)", r"fc.\1"),
-)
 
 
 def read(path):
@@ -89,8 +77,7 @@ def num_classes(arrays, path):
 def load(model, arrays, path):
     """Copies a checkpoint's arrays into a model of `models.create`.
 
-    Names are matched as in `models.load_seed_weights`; beyond that, those of
-    the authors' WRN and OrthoReg's ResNets are known.
+    Names are matched as in `models.load_seed_weights`.
 
     Args:
         model: the built model; changed in place.
@@ -104,28 +91,7 @@ def load(model, arrays, path):
         UserError: if names or shapes are not exactly the model's, in one line
             all that does not fit; the model is then unchanged.
     """
-    wanted = seed_weights.variables(model)
-    named = {}
-    for theirs, value in arrays.items():
-        name = _ours(theirs, wanted)
-        if name in named:
-            raise UserError(
-                f"A checkpoint must hold one array for {name}, and {theirs} is "
-                f"another one. Received: checkpoint={path}"
-            )
-        named[name] = value
-    return seed_weights.load_named(model, named, f"checkpoint={path}")
-
-
-def _ours(name, wanted):
-    """The name by which the model knows it; the same if by none."""
-    if name in wanted:
-        return name
-    for pattern, template in _RENAMED:
-        match = re.fullmatch(pattern, name)
-        if match and match.expand(template) in wanted:
-            return match.expand(template)
-    return name
+    return seed_weights.load_named(model, arrays, f"checkpoint={path}")
 
 
 def _load(path):

@@ -8,8 +8,19 @@ activated input.
 import keras
 
 from rrelu_tf.errors import UserError
+from rrelu_tf.models import torch_layout
 from rrelu_tf.models.blocks import Blocks, torch_uniform
 from rrelu_tf.models.registry import register
+
+# In the authors' code every stage is a module with one Sequential, `layer`, and
+# a block's two slope vectors lie on the block itself, after bn1 and after bn2.
+_BLOCK = r"(block\d+)\.layer\.(\d+)\."
+torch_layout.rename(
+    (_BLOCK + r"a", r"\1.\2.rrelu1.a"),
+    (_BLOCK + r"c", r"\1.\2.rrelu2.a"),
+    (_BLOCK + r"convShortcut\.(.+)", r"\1.\2.shortcut.\3"),
+    (_BLOCK + r"(.+)", r"\1.\2.\3"),
+)
 
 
 @register(r"wrn_(\d+)_(\d+)", ["wrn_16_4", "wrn_28_10", "wrn_40_2", "wrn_40_4"])

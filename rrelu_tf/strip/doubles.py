@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from rrelu_tf.strip.cloning import clone, copy_weights
+from rrelu_tf.strip.cloning import clone, copy_weights, depthwise
 from rrelu_tf.strip.graph import has_graph, trace
 
 
@@ -43,7 +43,9 @@ def _layer(graph, node):
         return inner
     wanted = double_type(graph, node.outputs[0])
     if wanted == "float64" and "dtype" in node.layer.get_config():
-        return clone(node.layer, dtype=wanted)
+        shape = graph.shape(node.inputs[0]) if node.inputs else ()
+        copy = clone(node.layer, dtype=wanted)
+        return depthwise(copy, shape[-1] if shape else None)
     return clone(node.layer)
 
 

@@ -78,6 +78,31 @@ def test_the_authors_resnet20_makes_the_round_trip(
     assert np.abs(found - truth).max() < 1e-4 * np.abs(truth).max()
 
 
+@pytest.mark.parametrize(
+    ("fixture", "arch"), [("resnet56", "resnet56_b"), ("vgg13", "vgg13")]
+)
+def test_orthoregs_checkpoints_are_taken(
+    torch, shared, tmp_path, capfd, fixture, arch
+):
+    npz = shared / "fixtures" / "orthoreg" / f"{fixture}.npz"
+    tensors = {
+        f"module.{name}": torch.tensor(array)
+        for name, array in seed_weights.read(npz).items()
+    }
+    checkpoint, out = tmp_path / "net.pth", tmp_path / "net.keras"
+    torch.save({"net": tensors}, checkpoint)
+    arrays = np.load(npz)
+    pixels = arrays["images_u8"][:4].astype("float32") / 255
+    truth = arrays["exp/logits"][:4]
+    for source in (npz, checkpoint):
+        given = f"--checkpoint={source}", f"--arch={arch}", "--activation=relu"
+        assert run(*given, f"--out={out}") == 0
+        assert "100 classes" in capfd.readouterr().out
+        model = keras.saving.load_model(out)
+        found = model((pixels - 0.5) / 0.5, training=False)
+        assert np.abs(found - truth).max() < 1e-4 * np.abs(truth).max()
+
+
 def test_the_other_commands_take_the_model(fcnn, tmp_path, capfd):
     out = tmp_path / "fcnn.keras"
     assert run(*FCNN, f"--checkpoint={fcnn}", f"--out={out}") == 0

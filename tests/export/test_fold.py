@@ -273,3 +273,26 @@ def test_what_is_frozen_stays_frozen(change, randomise):
     masked = rrelu_tf.mask(model, {})
     assert not masked.trainable_variables
     assert not change(masked).trainable_variables
+
+
+def test_convolutions_of_a_channel_a_group_become_depthwise(randomise):
+    i = keras.Input((9, 9, 6))
+    x = layers.Conv2D(12, 3, groups=6, strides=2, activation="relu", name="a")(
+        i
+    )
+    x = layers.Conv2D(12, 3, groups=12, use_bias=False, name="b")(x)
+    x = layers.BatchNormalization()(x)
+    x = layers.Reshape((4, 12))(x)
+    x = layers.Conv1D(24, 3, groups=12, padding="same", name="c")(x)
+    outputs = [
+        x,
+        layers.Conv1D(24, 3, groups=12, padding="causal", name="causal")(x),
+        layers.Conv1D(24, 1, groups=6, name="pairs")(x),
+    ]
+    model = randomise(keras.Model(i, outputs))
+    folded = rrelu_tf.fold(model)
+    types = {layer.name: type(layer).__name__ for layer in folded.layers}
+    assert types["a"] == types["b"] == "DepthwiseConv2D"
+    assert types["c"] == "DepthwiseConv1D"
+    assert types["causal"] == types["pairs"] == "Conv1D"
+    rrelu_tf.verify(model, folded, tolerance=1e-6)

@@ -91,6 +91,7 @@ def test_small_images_make_the_orthoreg_authors_resnet34():
     assert profile.trainable_params == 21_328_292
     assert profile.params - profile.trainable_params == 17_024
     assert profile.macs == 1_159_448_576
+    assert model.get_layer("pool").input.shape == (None, 4, 4, 512)
 
 
 def authors_list(shared):
@@ -166,8 +167,8 @@ def test_models_survive_saving_and_loading(tmp_path):
     assert np.array_equal(model(x), loaded(x))
 
 
-def test_weights_begin_as_torchvisions():
-    model = build("resnet18", num_classes=500)
+def test_weights_begin_as_torchvisions_with_imagenets_stem():
+    model = build("resnet18", num_classes=500, input_shape=(65, 17, 3))
     for name, fan in (("layer2_0_conv1", 9 * 128), ("layer3_1_conv2", 9 * 256)):
         values = model.get_layer(name).kernel.numpy()
         expected = np.sqrt(2 / fan)
@@ -176,6 +177,21 @@ def test_weights_begin_as_torchvisions():
     for variable in model.get_layer("fc").weights:
         bound = 512**-0.5
         assert np.abs(variable.numpy()).max() == pytest.approx(bound, rel=0.05)
+
+
+def test_weights_begin_as_orthoregs_with_cifars_stem():
+    model = build("resnet18", num_classes=500)
+    for name, fan_in in (
+        ("conv1", 27),
+        ("layer2_0_conv1", 9 * 64),
+        ("layer2_0_downsample_0", 64),
+        ("fc", 512),
+    ):
+        for variable in model.get_layer(name).weights:
+            values = variable.numpy()
+            bound = fan_in**-0.5  # PyTorch's default
+            assert 0.95 * bound < np.abs(values).max() <= bound * (1 + 1e-6)
+            assert values.std() == pytest.approx(bound / 3**0.5, rel=0.1)
 
 
 @pytest.mark.parametrize(

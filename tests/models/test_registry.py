@@ -17,6 +17,7 @@ STUDIED = {
     "fcnn": (1, 0),
     "mixer_b": (24, 0),
     "mixer_s": (16, 0),
+    "mobilenet_v1": (27, 0),
     "resnet18": (16, 1),
     "resnet20": (18, 1),
     "resnet32": (30, 1),
@@ -31,6 +32,10 @@ STUDIED = {
     "resnet152": (150, 1),
     "resnet164_preact": (162, 1),
     "resnet8": (6, 1),
+    **{f"resnet{d}_b": (d - 2, 1) for d in (8, 14, 20, 32, 44, 56, 110)},
+    "vgg13": (10, 0),
+    "vgg16": (13, 0),
+    "vgg19": (16, 0),
     "vit_base": (12, 0),
     "vit_small": (12, 0),
     "vit_tiny": (12, 0),
@@ -40,6 +45,8 @@ STUDIED = {
     "wrn_40_2": (36, 1),
     "wrn_40_4": (36, 1),
 }
+# The sides of the smallest images, where 8 pixels are too few.
+SIDES = {"mobilenet_v1": 9, "vgg13": 32, "vgg16": 32, "vgg19": 32}
 QUICK = ("fcnn", "resnet20", "wrn_16_4", "relu", "rrelu")
 CASES = [
     pytest.param(
@@ -66,7 +73,8 @@ def test_the_registry_lists_the_architectures_of_the_papers():
 
 @pytest.mark.parametrize(("name", "activation"), CASES)
 def test_every_name_builds_with_every_activation(name, activation):
-    model = build(name, activation=activation)
+    side = SIDES.get(name, 8)
+    model = build(name, activation=activation, input_shape=(side, side, 3))
     rotated = [x for x in model.layers if isinstance(x, Rotated)]
     plain = [x for x in model.layers if type(x) is keras.layers.Activation]
     assert model.name == name
@@ -81,7 +89,7 @@ def test_every_name_builds_with_every_activation(name, activation):
         assert len(plain) == studied + others
     functions = {x.activation.__name__ for x in plain} - {"sigmoid"}  # gates
     assert functions <= {activation.removeprefix("r") or activation, activation}
-    outputs = model(np.zeros((2, 8, 8, 3), "float32"))
+    outputs = model(np.zeros((2, side, side, 3), "float32"))
     assert np.isfinite(outputs).all()
 
 
