@@ -21,9 +21,10 @@ def compiled(function):
         nonlocal traced
         if traced is None:
             signature = tf.nest.map_structure(_any_size, batch)
+            # Called itself, a `tf.function` would warn of a loop around it.
             traced = tf.function(
-                function, input_signature=signature, autograph=False
-            )
+                function, autograph=False
+            ).get_concrete_function(*signature)
         return traced(*batch)
 
     return call
