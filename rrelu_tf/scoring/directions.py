@@ -24,6 +24,8 @@ def of_examples(logits):
     """
     p = tf.nn.softmax(logits)
     matrix = tf.linalg.diag(p) - p[:, :, None] * p[:, None, :]
+    # eigh stops the program where there are others; rdt looks at the logits.
+    matrix = tf.where(tf.math.is_finite(matrix), matrix, 0)
     values, vectors = tf.linalg.eigh(matrix)
     values, vectors = tf.maximum(values[:, ::-1], 0), vectors[:, :, ::-1]
     vectors *= tf.sqrt(values)[:, None, :]

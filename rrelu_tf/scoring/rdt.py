@@ -91,8 +91,9 @@ def _batch(passes, per_sample, per_weight, times_weights):
             logits, along = squares.of_filters(
                 passes.forward, kernels, images, per_sample=per_sample
             )
+        nothing = 0 * tf.reduce_sum(logits)  # NaN, if one of them is
         zeros = [
-            tf.zeros([filters.channels(layer)], logits.dtype)
+            tf.fill([filters.channels(layer)], nothing)
             for layer in kernels.values()
             for _ in range(_parts(layer, per_weight))
         ]
