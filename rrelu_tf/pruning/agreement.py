@@ -120,7 +120,7 @@ def score_agreement(
         ("batch_size", batch_size, 1),
     ):
         check_like(name, value, like)
-    several = all(isinstance(values, dict) for values in scores.values())
+    several = any(isinstance(values, dict) for values in scores.values())
     by_name = scores if several else {"": scores}
     for values in by_name.values():
         _check(values, model)
