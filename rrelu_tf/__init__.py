@@ -9,10 +9,12 @@ import importlib
 __version__ = "0.1.0"
 
 _HOMES = {
+    "OrthogonalitySummaries": "rrelu_tf.training.orthogonality_summaries",
     "explain": "rrelu_tf.analysis",
     "fold": "rrelu_tf.export.fold",
     "kept": "rrelu_tf.strip",
     "mask": "rrelu_tf.pruning",
+    "orthogonalize": "rrelu_tf.orthogonalization",
     "profile": "rrelu_tf.analysis",
     "rotate": "rrelu_tf.rotation",
     "score": "rrelu_tf.scoring",
@@ -31,6 +33,7 @@ _ROOMS = (
     "layers",
     "models",
     "pruning",
+    "regularizers",
     "reporting",
     "scoring",
     "strip",

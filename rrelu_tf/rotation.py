@@ -6,7 +6,7 @@ import keras
 from keras import layers, ops
 
 from rrelu_tf.errors import UserError
-from rrelu_tf.layers import RGELU, RReLU, RSiLU
+from rrelu_tf.layers import AUGMENTED, RGELU, RReLU, RSiLU
 from rrelu_tf.strip.cloning import clone, copy_weights
 from rrelu_tf.strip.graph import (
     carries_mask,
@@ -33,6 +33,7 @@ _ACTIVATED = (
     *(layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose),
     *(layers.DepthwiseConv1D, layers.DepthwiseConv2D),
     *(layers.SeparableConv1D, layers.SeparableConv2D),
+    *AUGMENTED.values(),
 )
 
 

@@ -18,7 +18,7 @@ from absl import flags
 
 from rrelu_tf.commands import entry, quiet
 from rrelu_tf.errors import UserError
-from rrelu_tf.training.recipe import PRECISIONS, Recipe
+from rrelu_tf.training.recipe import PRECISIONS, PROTOCOLS, Recipe
 
 FLAGS = flags.FlagValues()
 
@@ -225,6 +225,21 @@ _define(
     _FLOAT,
     "gamma_l1",
     "L1 penalty on the scales of batch normalisations: network slimming.",
+)
+_define(
+    _FLOAT,
+    "orthoreg",
+    "OrthoReg penalty on convolutions: filters are drawn to orthonormality. "
+    "The authors take 0.01, for MobileNet-V1 0.001, and no weight decay. "
+    "0: off.",
+)
+flags.DEFINE_enum(
+    "protocol",
+    Recipe.protocol,
+    PROTOCOLS,
+    "seed: OrthoReg as the authors' code has it for their nets, mistakes "
+    "included.",
+    flag_values=FLAGS,
 )
 _define(
     _INTEGER,

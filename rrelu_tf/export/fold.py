@@ -7,6 +7,7 @@ import numpy as np
 from keras import layers, ops
 
 from rrelu_tf.layers import BatchNormalization, ChannelGather, Rotated
+from rrelu_tf.orthogonalization import is_orthogonalized, orthogonalize
 from rrelu_tf.strip import elements
 from rrelu_tf.strip.cloning import clone, copy_weights, depthwise
 from rrelu_tf.strip.graph import Node, has_graph, trace
@@ -40,7 +41,8 @@ def fold(model):
 
     Weights are rounded to their dtype once more: compare with
     `rrelu_tf.verify(model, folded, tolerance=1e-5)`. Training on is possible,
-    but normalisations that went into kernels no longer learn.
+    but normalisations that went into kernels no longer learn, and `OrthoReg`
+    penalties are gone.
 
     Args:
         model: a functional or built Sequential `keras.Model`, left as it is;
@@ -52,6 +54,8 @@ def fold(model):
     Raises:
         UserError: as `rrelu_tf.strip` does.
     """
+    if is_orthogonalized(model):
+        model = orthogonalize(model, 0)
     graph = trace(model, fold=True)
     inputs = [elements.whole(graph.shape(tensor)) for tensor in graph.inputs]
     small, _, _ = rebuild(graph, analyse(graph), inputs, whole=True)

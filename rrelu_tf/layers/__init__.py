@@ -1,5 +1,14 @@
-"""Layers: rotated activations, channel gather, batch norm, ViT's tokens."""
+"""Layers: rotated, gathering, normalising, augmented; and ViT's tokens."""
 
+from rrelu_tf.layers.augmented import (
+    AUGMENTED,
+    AugmentedConv1D,
+    AugmentedConv2D,
+    AugmentedConv3D,
+    AugmentedDense,
+    AugmentedDepthwiseConv1D,
+    AugmentedDepthwiseConv2D,
+)
 from rrelu_tf.layers.batch_normalization import BatchNormalization
 from rrelu_tf.layers.channel_gather import ChannelGather
 from rrelu_tf.layers.class_token import ClassToken

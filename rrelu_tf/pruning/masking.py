@@ -6,10 +6,9 @@ import numpy as np
 from rrelu_tf.errors import UserError
 from rrelu_tf.layers import Rotated
 from rrelu_tf.scoring.filters import channel_axes, has_filters, kernel
-from rrelu_tf.strip.cloning import clone, copy_weights
-from rrelu_tf.strip.graph import deep, fresh_input, has_graph, trace, walk
+from rrelu_tf.strip.copying import copy
+from rrelu_tf.strip.graph import trace, walk
 from rrelu_tf.strip.rules import passes_channels
-from rrelu_tf.strip.stripped import Stripped
 
 
 def mask(model, keep):
@@ -60,32 +59,6 @@ def mask(model, keep):
         for layer in silencers(graph, node, key):
             zero(layer, ~stays)
     return masked
-
-
-def copy(model):
-    """A model of the same layers and weights that shares neither."""
-    graph = trace(model)
-    # Keras would give unnamed inputs new names.
-    inputs = [fresh_input(graph, tensor) for tensor in graph.inputs]
-    structure = graph.model.input
-    with deep(2 * len(graph.nodes)):
-        twin = keras.models.clone_model(
-            model,
-            input_tensors=keras.tree.pack_sequence_as(structure, inputs),
-            clone_function=clone,
-            recursive=True,
-        )
-    copies = {key: node.layer for _, node, key in walk(trace(twin))}
-    for _, node, key in walk(graph):
-        if not has_graph(node.layer):
-            copy_weights(node.layer, copies[key])
-        elif not node.layer.trainable:
-            copies[key].trainable = False
-    if not model.trainable:
-        twin.trainable = False
-    if isinstance(model, Stripped):
-        twin.kept, twin.axes = model.kept, model.axes
-    return twin
 
 
 def silencers(graph, node, key):

@@ -3,7 +3,8 @@
 import keras
 import numpy as np
 
-from rrelu_tf.pruning.masking import copy, silencers, zero
+from rrelu_tf.pruning.masking import silencers, zero
+from rrelu_tf.strip.copying import copy
 from rrelu_tf.strip.graph import trace, walk
 
 

@@ -63,18 +63,3 @@ def check_choice(name, value, known):
         raise UserError(
             f"{name} must be one of {shown}. Received: {name}={value}"
         )
-
-
-def check_not_fixed(given, fixed):
-    """Refuses options that the seed protocol decides.
-
-    Args:
-        given: dict of the options given.
-        fixed: names of those that are decided.
-    """
-    for name, value in given.items():
-        if name in fixed:
-            raise UserError(
-                f"protocol=seed decides {name}, which may not be given. "
-                f"Received: {name}={value}"
-            )

@@ -4,8 +4,9 @@ import difflib
 
 import numpy as np
 
+from rrelu_tf import seed_protocol
 from rrelu_tf.errors import UserError
-from rrelu_tf.scoring import arguments, seed_rules
+from rrelu_tf.scoring import arguments
 from rrelu_tf.scoring.bn import bn
 from rrelu_tf.scoring.fisher import fisher
 from rrelu_tf.scoring.fpgm import fpgm
@@ -67,7 +68,7 @@ def score(
             the order given.
         samples: int, the most examples that are used, the first ones.
         protocol: None, each method as its authors mean it; "seed", as the
-            OrthoReg authors' code computes it (`scoring.seed_rules`), whole
+            OrthoReg authors' code computes it (`seed_protocol`), whole
             batches until more than `samples` examples were seen.
         batch_size: int, examples in a batch that is cut from a tuple.
         normalize: "layer" divides a layer's scores by their Euclidean norm
@@ -130,7 +131,7 @@ def methods():
 
 
 def _passes(model, data, samples, protocol, batch_size):
-    arguments.check_choice("protocol", protocol, [None, "seed"])
+    seed_protocol.check(protocol)
     arguments.check_like("samples", samples, 1)
     arguments.check_like("batch_size", batch_size, 1)
     whole = protocol == "seed"
@@ -149,11 +150,9 @@ def _scored(passes, method, protocol, normalize, options):
     arguments.check_options(method, function, options)
     arguments.check_choice("normalize", normalize, [None, "layer"])
     if protocol == "seed":
-        fixed = seed_rules.options(model, method)
-        given = options | (
-            {} if normalize is None else {"normalize": normalize}
-        )
-        arguments.check_not_fixed(given, [*fixed, "normalize"])
+        fixed = seed_protocol.score_options(model, method)
+        given = {name: (options.get(name, x), x) for name, x in fixed.items()}
+        seed_protocol.check(protocol, normalize=(normalize, None), **given)
         options = options | fixed
     found = function(passes, **options)
     if not found:

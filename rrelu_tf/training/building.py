@@ -6,8 +6,9 @@ import os
 
 import keras
 
-from rrelu_tf import data, models
+from rrelu_tf import data, filters, models
 from rrelu_tf.errors import UserError
+from rrelu_tf.orthogonalization import is_orthogonalized, orthogonalize
 from rrelu_tf.training import (
     optimizers,
     penalties,
@@ -104,13 +105,29 @@ def _options(texts):
 
 
 def make_model(recipe, num_classes, input_shape, start=None):
-    """The model that a run trains: new, or the one in the file `start`."""
+    """The model that a run trains: new, or the one in the file `start`.
+
+    Its OrthoReg penalties are the recipe's: those of another run are taken off.
+    """
     if start is None:
         model = create_model(recipe, num_classes, input_shape)
     else:
         model = starting.load(start, recipe.activation)
+    model = _orthogonalized(recipe, model)
     penalties.add(model, slope_l1=recipe.slope_l1, gamma_l1=recipe.gamma_l1)
     return model
+
+
+def _orthogonalized(recipe, model):
+    """The model with the recipe's OrthoReg penalty, and no other such."""
+    if not recipe.orthoreg and not is_orthogonalized(model):
+        return model
+    if recipe.orthoreg and not filters.of(model):
+        raise UserError(
+            "orthoreg needs a model that has convolutions. "
+            f"Received: orthoreg={recipe.orthoreg}"
+        )
+    return orthogonalize(model, recipe.orthoreg, protocol=recipe.ortho_protocol)
 
 
 def create_schedule(recipe, steps_per_epoch, epochs=None):

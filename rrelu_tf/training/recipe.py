@@ -43,6 +43,8 @@ class Recipe:
     slope_learning_rate: float = 1.0
     slope_l1: float = 0.0
     gamma_l1: float = 0.0
+    orthoreg: float = 0.0
+    protocol: str = "correct"
     two_step_epochs: int = 0
     two_step_zeta: float = 0.03
     start: str = ""
@@ -82,6 +84,11 @@ class Recipe:
         """
         return pathlib.PurePath(self.start or self.arch).stem
 
+    @property
+    def ortho_protocol(self):
+        """What `rrelu_tf.orthogonalize` calls the protocol."""
+        return None if self.protocol == "correct" else self.protocol
+
     def to_dict(self):
         """Plain values by name, as they come back from JSON."""
         values = dataclasses.asdict(self)
@@ -114,6 +121,7 @@ def _below_one(value):
 
 
 PRECISIONS = ("none", "float16", "bfloat16")
+PROTOCOLS = ("correct", "seed")
 
 RULES = {
     "image_size": ("at least 1", lambda value: value is None or value >= 1),
@@ -132,6 +140,11 @@ RULES = {
     ),
     "slope_l1": ("a finite number, at least 0", _finite_not_negative),
     "gamma_l1": ("a finite number, at least 0", _finite_not_negative),
+    "orthoreg": ("a finite number, at least 0", _finite_not_negative),
+    "protocol": (
+        "one of " + ", ".join(PROTOCOLS),
+        lambda value: value in PROTOCOLS,
+    ),
     "two_step_epochs": ("at least 0", lambda value: value >= 0),
     "two_step_zeta": ("a finite number, at least 0", _finite_not_negative),
     "label_smoothing": ("at least 0 and below 1", _below_one),
@@ -161,6 +174,10 @@ _WITHOUT_EFFECT = {
             "slopes",
             lambda recipe: recipe.activation in ("relu", "gelu", "silu"),
         ),
+    ),
+    "protocol": (
+        "is for the OrthoReg penalty: give --orthoreg, too",
+        lambda recipe: not recipe.orthoreg,
     ),
     "two_step_zeta": (
         "is for two-step training: give --two_step_epochs, too",

@@ -21,6 +21,7 @@ from rrelu_tf.training.finite_loss import FiniteLoss
 from rrelu_tf.training.interruption import Interruption
 from rrelu_tf.training.measuring import Measuring
 from rrelu_tf.training.monitoring import Monitoring
+from rrelu_tf.training.orthogonality_summaries import OrthogonalitySummaries
 from rrelu_tf.training.progress import Progress
 from rrelu_tf.training.saving import Saving
 
@@ -145,7 +146,16 @@ def _fit_phase(run, phase, checkpoint, model, data, interruption):
                 FiniteLoss(),
                 Measuring(schedule, recipe.monitor_zeta),
                 Monitoring(run.tensorboard, recipe.monitor_zeta, done == 0),
+                *_orthogonality(run, done == 0),
                 saving,
                 progress,
             ],
         )
+
+
+def _orthogonality(run, begins):
+    """The callback that follows OrthoReg at work, where it is on."""
+    if not run.recipe.orthoreg:
+        return []
+    protocol = run.recipe.ortho_protocol
+    return [OrthogonalitySummaries(run.tensorboard, begins, protocol)]

@@ -173,5 +173,5 @@ def test_what_the_seed_protocol_decides_may_not_be_given(method, options):
         "resnet8_b", num_classes=3, input_shape=(8, 8, 1)
     )
     (name,) = options
-    with pytest.raises(UserError, match=f"decides {name}.* Received: {name}="):
+    with pytest.raises(UserError, match=f"decides {name} .* Received: {name}="):
         rrelu_tf.score(model, method, protocol="seed", **options)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import rrelu_tf
 from rrelu_tf import layers
 from rrelu_tf.errors import UserError
 from rrelu_tf.training.finite_loss import FiniteLoss
@@ -98,6 +99,26 @@ def test_tensorboard_gets_scalars_histograms_and_the_graph(tmp_path):
     assert sum(seen["slopes/turned"][0][1][:, 2]) == 3
     graph = tf.compat.v1.GraphDef.FromString(graphs[0])
     assert any("images" in node.name for node in graph.node)
+
+
+@pytest.mark.parametrize("begins", [True, False])
+def test_tensorboard_gets_degrees_of_orthogonality(begins, tmp_path):
+    i = keras.Input((4, 4, 2))
+    x = keras.layers.Conv2D(3, 2, name="conv")(i)
+    model = keras.Model(i, keras.layers.GlobalAveragePooling2D()(x))
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    images, targets = np.ones((4, 4, 4, 2)), np.ones((4, 3))
+    callback = rrelu_tf.OrthogonalitySummaries(tmp_path, begins=begins)
+    model.fit(images, targets, epochs=2, verbose=0, callbacks=[callback])
+    found = {
+        event.step: float(tf.make_ndarray(value.tensor))
+        for event in events(tmp_path)
+        for value in event.summary.value
+        if value.tag == "orthogonality/conv"
+    }
+    degree = rrelu_tf.analysis.orthogonality(model)["conv"]
+    steps = [0, 1, 2] if begins else [1, 2]
+    assert found == pytest.approx(dict.fromkeys(steps, degree))
 
 
 def test_without_a_terminal_each_epoch_is_one_line(capsys):

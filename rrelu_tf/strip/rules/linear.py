@@ -6,6 +6,7 @@ import math
 import keras
 import numpy as np
 
+from rrelu_tf import layers
 from rrelu_tf.strip import elements
 from rrelu_tf.strip.cloning import clone
 from rrelu_tf.strip.rules import kernels
@@ -156,7 +157,11 @@ class Linear(Channels, abc.ABC):
         )
 
 
-@rule(keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
+@rule(
+    *(keras.layers.Conv1D, layers.AugmentedConv1D),
+    *(keras.layers.Conv2D, layers.AugmentedConv2D),
+    *(keras.layers.Conv3D, layers.AugmentedConv3D),
+)
 class Convolution(Linear):
     """Conv1D, Conv2D, Conv3D, grouped or not."""
 
@@ -204,7 +209,10 @@ class Transposed(Linear):
         return {"filters": kernel.shape[-2]}, kernel
 
 
-@rule(keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
+@rule(
+    *(keras.layers.DepthwiseConv1D, layers.AugmentedDepthwiseConv1D),
+    *(keras.layers.DepthwiseConv2D, layers.AugmentedDepthwiseConv2D),
+)
 class Depthwise(Linear):
     """Depthwise convolutions of any multiplier: a group for each channel."""
 
@@ -226,7 +234,7 @@ class Depthwise(Linear):
         return {"depth_multiplier": multiplier}, kernel
 
 
-@rule(keras.layers.Dense)
+@rule(keras.layers.Dense, layers.AugmentedDense)
 class Dense(Linear):
     """Dense, over the last axis of any rank."""
 

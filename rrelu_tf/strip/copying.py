@@ -1,0 +1,42 @@
+"""A model again, of the same layers and weights or of changed ones."""
+
+import keras
+
+from rrelu_tf.strip.cloning import clone, copy_weights
+from rrelu_tf.strip.graph import deep, fresh_input, has_graph, trace, walk
+from rrelu_tf.strip.stripped import Stripped
+
+
+def copy(model, clone_layer=clone):
+    """A model of the same layers and weights that shares neither.
+
+    Args:
+        model: a functional or built Sequential `keras.Model`.
+        clone_layer: function of a layer that returns its unbuilt copy, with
+            the same weights in the same order.
+
+    Returns:
+        The new model; of a stripped one, such a one.
+    """
+    graph = trace(model)
+    # Keras would give unnamed inputs new names.
+    inputs = [fresh_input(graph, tensor) for tensor in graph.inputs]
+    structure = graph.model.input
+    with deep(2 * len(graph.nodes)):
+        twin = keras.models.clone_model(
+            model,
+            input_tensors=keras.tree.pack_sequence_as(structure, inputs),
+            clone_function=clone_layer,
+            recursive=True,
+        )
+    copies = {key: node.layer for _, node, key in walk(trace(twin))}
+    for _, node, key in walk(graph):
+        if not has_graph(node.layer):
+            copy_weights(node.layer, copies[key])
+        elif not node.layer.trainable:
+            copies[key].trainable = False
+    if not model.trainable:
+        twin.trainable = False
+    if isinstance(model, Stripped):
+        twin.kept, twin.axes = model.kept, model.axes
+    return twin
