@@ -13,8 +13,6 @@ from rrelu_tf.scoring import filters
 from rrelu_tf.strip.cloning import clone
 from rrelu_tf.strip.graph import has_graph, operation_class, trace
 
-_TINY = 1e-37  # a probability; float32 holds no much smaller one
-
 
 @dataclasses.dataclass(frozen=True)
 class Seen:
@@ -54,12 +52,15 @@ class Forward:
         """
         self._graph = trace(model)
         self._nested = {}
+        self._output = self._graph.outputs[0]
         self.classes = _classes(self._graph)
         self._keys = {id(layer): key for key, layer in layers.items()}
+        without = [x for x in layers.values() if _has_activation(x)]
+        last = self._last()
+        if _ends_in_softmax(last) and not _is_softmax(last):
+            without.append(last)
         self._twins = {
-            id(layer): (layer, _without_activation(layer))
-            for layer in layers.values()
-            if _has_activation(layer)
+            id(layer): (layer, _without_activation(layer)) for layer in without
         }
 
     @property
@@ -85,35 +86,38 @@ class Forward:
             for pair in self._lent(layer)
         ]
         with keras.StatelessScope(pairs):  # and nothing is written
-            (outputs,) = self._run(self._graph, images, see)
-        if outputs.dtype != tf.float64:
-            outputs = tf.cast(outputs, tf.float32)
-        if not _ends_in_softmax(self._graph):
-            return outputs
-        # Logarithms of probabilities are logits, at any temperature.
-        return tf.math.log(tf.maximum(outputs, _TINY))
+            (logits,) = self._run(self._graph, images, see, self._output)
+        double = logits.dtype == tf.float64
+        return logits if double else tf.cast(logits, tf.float32)
 
-    def _run(self, graph, tensors, see):
+    def _run(self, graph, tensors, see, logits=None):
+        """The outputs; `logits` is the number of the one without softmax."""
         made = {
             number: tf.cast(tensor, graph.tensors[number].dtype)
             for number, tensor in zip(graph.inputs, tensors, strict=True)
         }
         for node in graph.nodes:
             inputs = [made[number] for number in node.inputs]
-            outputs = self._call(graph, node, inputs, see)
+            outputs = self._call(graph, node, inputs, see, logits)
             made.update(zip(node.outputs, outputs, strict=True))
         return [made[number] for number in graph.outputs]
 
-    def _call(self, graph, node, inputs, see):
+    def _call(self, graph, node, inputs, see, logits):
         layer = node.layer
+        last = logits in node.outputs
         if has_graph(layer):
-            if id(layer) not in self._nested:
-                self._nested[id(layer)] = trace(layer)
-            return self._run(self._nested[id(layer)], inputs, see)
-        if see is None or id(layer) not in self._keys:
+            inner = self._inner(layer)
+            at = inner.outputs[node.outputs.index(logits)] if last else None
+            return self._run(inner, inputs, see, at)
+        if last and _is_softmax(layer):
+            return inputs
+        seen = see is not None and id(layer) in self._keys
+        if not seen and not (last and _ends_in_softmax(layer)):
             return node.call(_evaluated(layer), inputs)
         _, called = self._twins.get(id(layer), (layer, layer))
         (outputs,) = node.call(_evaluated(called), inputs)
+        if not seen:
+            return [outputs]
         axis = graph.channel_axis(node)
         axis = axis + 1 if axis >= 0 else len(outputs.shape) - 1
 
@@ -125,6 +129,21 @@ class Forward:
         if called is not layer:  # a layer, that masks of time steps go on
             outputs = keras.layers.Activation(layer.activation)(outputs)
         return [outputs]
+
+    def _inner(self, model):
+        if id(model) not in self._nested:
+            self._nested[id(model)] = trace(model)
+        return self._nested[id(model)]
+
+    def _last(self):
+        """The layer that makes the model's output."""
+        graph, output = self._graph, self._output
+        while True:
+            node = next(x for x in graph.nodes if output in x.outputs)
+            if not has_graph(node.layer):
+                return node.layer
+            graph = self._inner(node.layer)
+            output = graph.outputs[node.outputs.index(output)]
 
     def _lent(self, layer, weights=()):
         """Pairs (variable that is called, value) for a layer.
@@ -174,14 +193,16 @@ def _classes(graph):
     return shapes[0][0]
 
 
-def _ends_in_softmax(graph):
-    made = graph.outputs[0]
-    layer = next(x.layer for x in graph.nodes if made in x.outputs)
-    if has_graph(layer):
-        return _ends_in_softmax(trace(layer))
-    activation = getattr(layer, "activation", None)
+def _ends_in_softmax(layer):
+    """Whether a layer's built-in activation is softmax."""
+    return getattr(layer, "activation", None) is keras.activations.softmax
+
+
+def _is_softmax(layer):
+    """Whether a layer or operation is a softmax and nothing else."""
+    alone = isinstance(layer, keras.layers.Activation)
     kinds = (keras.layers.Softmax, _softmax_operation())
-    return isinstance(layer, kinds) or activation is keras.activations.softmax
+    return isinstance(layer, kinds) or (alone and _ends_in_softmax(layer))
 
 
 @functools.cache

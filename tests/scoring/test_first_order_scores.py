@@ -125,7 +125,9 @@ def test_logits_and_their_softmax_score_the_same():
     image = keras.Input((5,))
     hidden = layers.Dense(4, activation="relu", name="hidden")(image)
     logits = layers.Dense(3)(hidden)
+    soft = layers.Dense(3, activation="softmax")
     inner = keras.Sequential([keras.Input((3,)), layers.Softmax()])
+    head = keras.Sequential([keras.Input((4,)), soft])
     rng = np.random.default_rng(0)
     data = rng.normal(size=(6, 5)).astype("float32"), [0, 1, 2, 0, 1, 2]
     expected = rrelu_tf.score(keras.Model(image, logits), "fisher", data)
@@ -134,7 +136,11 @@ def test_logits_and_their_softmax_score_the_same():
         layers.Activation("softmax")(logits),
         keras.ops.softmax(logits),
         inner(logits),
+        keras.ops.log_softmax(logits),
+        soft(hidden),
+        head(hidden),
     ):
+        soft.set_weights(keras.Model(image, logits).layers[-1].get_weights())
         found = rrelu_tf.score(keras.Model(image, output), "fisher", data)
         np.testing.assert_allclose(found["hidden"], expected["hidden"], 1e-4)
 
@@ -158,3 +164,22 @@ def test_float16_layers_are_summed_in_float32():
         np.testing.assert_allclose(
             a["hidden"], b["hidden"], atol=0.03 * np.abs(b["hidden"]).max()
         )
+
+
+def test_probabilities_too_small_for_a_float_have_gradients():
+    """As those of an untrained deep network: its logits may be thousands."""
+    model = keras.Sequential(
+        [
+            keras.Input((4,)),
+            layers.Dense(5, name="hidden"),
+            layers.Dense(3, activation="softmax"),
+        ]
+    )
+    rng = np.random.default_rng(0)
+    images = (1e4 * rng.normal(size=(6, 4))).astype("float32")
+    probabilities = model(images).numpy()
+    assert (probabilities.min(axis=1) == 0).all()
+    labels = probabilities.argmin(axis=1)
+    assert (
+        rrelu_tf.score(model, "fisher", (images, labels))["hidden"] > 0
+    ).all()
