@@ -131,6 +131,22 @@ def test_grasp_of_two_images(authors, arch):
     agree(found, arrays, "imp4/grasp")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["l1", "fisher"])
+def test_a_stripped_net_is_scored_as_the_authors_second_round(authors, method):
+    model, images, arrays = authors("vgg13")
+    data = images, arrays["labels"]
+    options = {"protocol": "seed", "batch_size": 64}
+    first = rrelu_tf.score(model, method, data, **options)
+    sizes = np.cumsum([len(values) for values in first.values()])
+    bits = arrays[f"exp/two_round/{method}/round1/mask"]
+    keep = np.split(np.unpackbits(bits)[: sizes[-1]] == 1, sizes[:-1])
+    keep = dict(zip(first, keep, strict=True))
+    small = rrelu_tf.strip(rrelu_tf.mask(model, keep))
+    second = rrelu_tf.score(small, method, data, **options)
+    agree(second, arrays, f"two_round/{method}/round2/imp")
+
+
 @pytest.mark.parametrize(
     ("arch", "fans_in"),
     [
