@@ -1,5 +1,6 @@
 """Each flag file says what it is, and describes a run that can begin."""
 
+import json
 import pathlib
 
 import pytest
@@ -44,3 +45,64 @@ def test_a_flag_file_opens_with_what_it_is(path):
     for heading in ("# Recipe: ", "# Cost: ", "# Expected: "):
         assert heading in text
     assert all(len(line) <= 80 for line in text.splitlines())
+
+
+def expected(path):
+    """What a file expects, on one line."""
+    text = path.read_text().split("# Expected: ")[1].split("\n--")[0]
+    return text.replace("\n#  ", "")
+
+
+def test_what_the_authors_publish_is_expected(shared):
+    file = shared / "fixtures" / "rrelu" / "alive_lists.json"
+    for record in json.loads(file.read_text()):
+        if record["dataset"] == "unknown":
+            places = [*ROOT.glob("flags/cifar*/resnet164_preact_rrelu.flags")]
+            assert len(places) == 2
+        else:
+            step = "_two_step" if record["zeta"] == 0.03 else ""
+            name = f"{record['arch']}_rrelu{step}.flags"
+            places = [ROOT / "flags" / record["dataset"] / name]
+        # Around the slopes ResNet-50's list has its stem and its classes.
+        pasted = record["arch"] == "resnet50"
+        alive = record["alive"][1:-1] if pasted else record["alive"]
+        total = record["slopes_total"]
+        saved = record["seed_convention_saving_percent"]
+        for path in places:
+            found = expected(path)
+            assert f"{total - sum(alive)}" in found and f"of {total}" in found
+            assert all(f"{value:.2f}" in found for value in saved.values())
+            assert record["zeta"] is None or f"zeta {record['zeta']}" in found
+
+
+@pytest.mark.parametrize(
+    "path", FILES, ids=lambda p: f"{p.parent.name}-{p.stem}"
+)
+def test_nets_without_slopes_expect_no_zeta(path):
+    if recipe(path).activation in ("relu", "gelu", "silu"):
+        assert "zeta" not in expected(path)
+
+
+def test_network_slimming_is_normalised_as_the_authors_have_it():
+    slimming = [recipe(path) for path in FILES if recipe(path).gamma_l1]
+    assert slimming
+    assert {found.normalization for found in slimming} == {"cifar10"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [x for x in FILES if x.match("*_rrelu.flags") and not x.match("digits/*")],
+    ids=lambda p: f"{p.parent.name}-{p.stem}",
+)
+def test_every_rotated_relu_has_its_baseline_l1_and_two_steps(path):
+    plain = path.with_stem(path.stem.replace("_rrelu", "_relu"))
+    others = [path.with_stem(f"{path.stem}_{x}") for x in ("l1", "two_step")]
+    assert {plain, *others} <= {*FILES}
+
+
+def test_flag_files_run_in_folders_of_their_own():
+    folders = {}
+    for path in FILES:
+        folder = train._default_run(recipe(path))
+        folders.setdefault(folder, []).append(f"{path.parent.name}/{path.stem}")
+    assert not {k: v for k, v in folders.items() if len(v) > 1}

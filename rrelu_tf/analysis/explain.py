@@ -2,70 +2,80 @@
 
 import dataclasses
 
+import keras
 import numpy as np
 from rich.table import Table
 
-from rrelu_tf.analysis import reasons, text
+from rrelu_tf.analysis import put_back, reasons, text, tied
 from rrelu_tf.analysis.levels import levels
-from rrelu_tf.layers import ChannelGather
-from rrelu_tf.strip import coupling, strip
+from rrelu_tf.layers import ChannelGather, Rotated
+from rrelu_tf.strip import strip
 from rrelu_tf.strip.graph import trace, walk
 
 
-def explain(model):
+def explain(model, *, align="gather"):
     """Tells what `rrelu_tf.strip` would keep of a model, and why.
 
     Args:
         model: a functional or built Sequential `keras.Model`, masked or not.
+        align: as of `rrelu_tf.strip`. With "couple" it tells what else, besides
+            layers that can be masked, the channels of a group are tied to, and
+            which dead channels stay because of what they are tied to.
 
     Returns:
-        Text of three parts: groups of layers whose channels meet, in an Add
+        Text of these parts: groups of layers whose channels meet, in an Add
         for instance, with the channels of the group and those that one of its
-        layers keeps; each layer with kernels, or that no rule knows, with its
-        channels, those it keeps, and what is dead or why nothing went; and the
-        sums. Layers inside nested models are `outer/inner`.
+        layers keeps; each layer with kernels, or that no rule knows, and each
+        rotated activation (batch normalisation where there are none) with its
+        channels, those it keeps, and what is dead or why nothing went; the
+        readers, such as a layer normalisation, for which channels that are
+        gone are put back, and why; and the sums. Layers inside nested models
+        are `outer/inner`.
 
     Raises:
         UserError: as `rrelu_tf.strip` does.
     """
-    stripped = strip(model)
+    stripped = strip(model, align=align)
     after = {}
     for graph, node, key in walk(trace(stripped)):
         after.setdefault(key, graph.channels(node))
-    found = _layers(levels(model), after)
-    return "\n".join(
-        [
-            _groups(model, found),
-            _table(found),
-            _sums(model, stripped),
-        ]
-    )
+    ties = tied.Tied(model, align)
+    found = _layers(levels(model, align), after, ties)
+    parts = [
+        ties.table(found),
+        _table(found),
+        put_back.table(levels(stripped, align)),
+        _sums(model, stripped),
+    ]
+    return "\n".join(part for part in parts if part)
 
 
 @dataclasses.dataclass
 class _Layer:
     """One layer: class, channels before and after, and the reason.
 
-    `alive` is bool (channels,), of all calls together.
+    `alive` is bool (channels,), of all calls together. `makes` is whether the
+    channels are its own, not only passed through it.
     """
 
     kind: str
     alive: np.ndarray
     kept: int
     why: str
+    makes: bool
 
     @property
     def channels(self):
         return len(self.alive)
 
 
-def _layers(top, after):
+def _layers(top, after, ties):
     """key -> `_Layer` of each that is listed, in the graph's order."""
-    found = {}
+    found, keyed = {}, _keyed(top)
     for level, node in top.walk():
         key = level.key(node)
-        listed = reasons.opaque(level, node) or _has_kernels(node.layer)
-        if not listed or level.inner(node):
+        makes = reasons.opaque(level, node) or _has_kernels(node.layer)
+        if not (makes or keyed(node.layer)) or level.inner(node):
             continue
         alive = level.alive(node)
         if key in found:  # the calls of one layer
@@ -77,44 +87,27 @@ def _layers(top, after):
         if kept == 0:
             why = f"gone whole: {lost or 'no output depends on it'}"
         elif kept < len(alive):
-            why = lost
+            more = kept - alive.sum()
+            why = f"{lost}; {more} stay to fill groups up" if more > 0 else lost
         else:
             why = reasons.whole(level, node)
+        why = ties.why(key, alive, why) if kept else why
         kind = type(node.layer).__name__
-        found[key] = _Layer(kind, alive.copy(), kept, why)
+        found[key] = _Layer(kind, alive.copy(), kept, why, makes)
     return found
+
+
+def _keyed(top):
+    """function of a layer: whether slopes, or else gammas, score it."""
+    rotated = any(isinstance(node.layer, Rotated) for _, node in top.walk())
+    if rotated:
+        return lambda layer: isinstance(layer, Rotated)
+    norm = keras.layers.BatchNormalization
+    return lambda layer: isinstance(layer, norm) and layer.scale
 
 
 def _has_kernels(layer):
     return any(len(w.shape) > 1 for w in getattr(layer, "weights", []))
-
-
-def _groups(model, found):
-    """The layers whose channels meet, as a table."""
-    ties = coupling.coupled(model, list(found))
-    groups = []  # [keys, numbers], in the order of the first key
-    for key, numbers in ties.items():
-        keys, numbers = [key], set(numbers.tolist()) - {0}
-        for group in [g for g in groups if g[1] & numbers]:
-            groups.remove(group)
-            keys, numbers = group[0] + keys, numbers | group[1]
-        groups.append([keys, numbers])
-    order = {key: i for i, key in enumerate(found)}
-    groups = [sorted(keys, key=order.get) for keys, _ in groups]
-    groups = sorted(
-        (g for g in groups if len(g) > 1), key=lambda g: order[g[0]]
-    )
-    if not groups:
-        return "No two layers have channels that must go together.\n"
-    table = Table("channels that go together")
-    table.add_column("channels", justify="right")
-    table.add_column("kept by any", justify="right")
-    for keys in groups:
-        every = np.concatenate([ties[key] for key in keys])
-        alive = np.concatenate([ties[key][found[key].alive] for key in keys])
-        counts = [len(set(n.tolist()) - {0}) for n in (every, alive)]
-        table.add_row(", ".join(keys), *map(str, counts))
-    return text.render(table, width=100) + "\n"
 
 
 def _table(found):

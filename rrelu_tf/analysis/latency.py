@@ -54,7 +54,8 @@ def measure(call, batch, *, repeats=30, warmup=3):
     Args:
         call: a `keras.Model`, measured as a compiled `tf.function` in
             inference mode, or any function of `batch`.
-        batch: array or tensor `(batch, ...)`.
+        batch: array or tensor `(batch, ...)`, or a structure of these for
+            several inputs.
         repeats: int, calls that are timed, at least 1.
         warmup: int, calls before them (they trace and compile).
 
@@ -76,7 +77,7 @@ def compare(before, after, batch, *, repeats=30, warmup=3):
     Args:
         before: as `call` of `measure`.
         after: as `before`, on the same batch.
-        batch: array or tensor `(batch, ...)`.
+        batch: array or tensor `(batch, ...)`, or a structure of these.
         repeats: int, rounds, at least 1.
         warmup: int, rounds before them.
 
@@ -105,7 +106,7 @@ def _rounds(calls, batch, repeats, warmup):
         raise UserError(
             f"repeats must be at least 1. Received: repeats={repeats}"
         )
-    batch = tf.convert_to_tensor(batch)
+    batch = keras.tree.map_structure(tf.convert_to_tensor, batch)
     calls = [_compiled(call) for call in calls]
     for _ in range(warmup):
         for call in calls:
@@ -137,4 +138,5 @@ def _time(call, batch):
 
 def _median(times, batch):
     cpu, wall = (1000 * statistics.median(t) for t in zip(*times, strict=True))
-    return Latency(cpu_ms=cpu, wall_ms=wall, batch_size=len(batch))
+    size = len(keras.tree.flatten(batch)[0])
+    return Latency(cpu_ms=cpu, wall_ms=wall, batch_size=size)

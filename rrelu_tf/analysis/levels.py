@@ -25,6 +25,7 @@ class Level:
         self._at = at
         self._consumers = graph.consumers()
         self._inner = {}
+        self._rules = {}
         for node in graph.nodes:
             if self.read(node):
                 found = nested.inside(graph, live, node)
@@ -46,8 +47,17 @@ class Level:
 
     def rule(self, node):
         """The rule for a node."""
+        if id(node) not in self._rules:
+            self._rules[id(node)] = rule_of(self._call(node))
+        return self._rules[id(node)]
+
+    def barrier(self, node):
+        """Why a node's layer needs every channel, as it is called here."""
+        return self.rule(node).barring(self._call(node))
+
+    def _call(self, node):
         constant = [self.live.constant[tensor] for tensor in node.inputs]
-        return rule_of(Call(self.graph, node, constant))
+        return Call(self.graph, node, constant)
 
     def channels(self, node, array):
         """A tensor's float array, along the channels of a node's output."""
@@ -63,6 +73,27 @@ class Level:
             return np.full(self.graph.channels(node), bool(array))
         axis = self.graph.channel_axis(node)
         return elements.vector(array, axis, self.graph.channels(node))
+
+    def wanted(self, node, tensor, size):
+        """bool (size,): which channels of a tensor a node needs.
+
+        All where they are not as many as the tensor has, or where other calls
+        of the node's layer need them.
+        """
+        axis = self.graph.channel_axis(node)
+        shape = self.graph.shape(tensor)
+        if node.shared or not shape or shape[axis] != size:
+            return np.ones(size, bool)
+        constant = [self.live.constant[each] for each in node.inputs]
+        alive = [self.live.alive[each] for each in node.outputs]
+        call = Call(self.graph, node, constant, alive)
+        wanted = np.zeros(size, bool)
+        for read, need in zip(
+            node.inputs, self.rule(node).needed(call), strict=True
+        ):
+            if read == tensor and need is not None:
+                wanted = wanted | elements.vector(need, axis, size)
+        return wanted
 
     def walk(self):
         """Every (level, node), what is inside right after its model."""
@@ -93,7 +124,29 @@ class Level:
                 yield from self._outer.readers(self._at.outputs[made])
 
 
-def levels(model):
-    """The outermost `Level` of a functional or built Sequential model."""
-    graph = trace(model)
+def levels(model, align="gather"):
+    """The outermost `Level` of a functional or built Sequential model.
+
+    Args:
+        model: the model.
+        align: as of `rrelu_tf.strip`.
+    """
+    graph = trace(model, couple=align == "couple")
     return Level(graph, analyse(graph))
+
+
+def alive(top):
+    """What is computed of the channels of a model's layers.
+
+    Args:
+        top: its outermost `Level`.
+
+    Returns:
+        dict: key -> bool (channels,): what any call of the layer computes.
+    """
+    found = {}
+    for level, node in top.walk():
+        made, key = level.alive(node), level.key(node)
+        before = found.get(key, np.zeros_like(made))
+        found[key] = made | before if len(made) == len(before) else made
+    return found

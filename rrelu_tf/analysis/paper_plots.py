@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from rrelu_tf.analysis import figure
 from rrelu_tf.analysis.paths import path_lengths
 from rrelu_tf.errors import UserError
-from rrelu_tf.strip.graph import trace, walk
+from rrelu_tf.strip.graph import layers_of
 
 _BINS = 50  # as the authors' code has it
 # One colour and one marker a method, apart for the colour-blind, too.
@@ -19,6 +19,25 @@ _COLOURS = (
     *("#b8860b", figure.ACCENT, "#c2548a", "#5f9ea0"),
 )
 _MARKERS = "osD^vPX*"
+_LINES = ("-", "--", ":", "-.")
+
+
+def gammas_of(model):
+    """The scales of a model's batch normalisations, as far as they have some.
+
+    Args:
+        model: a functional `keras.Model`.
+
+    Returns:
+        dict: layer name, `outer/inner` inside nested models -> float array
+        (channels,).
+    """
+    norms = layers_of(model, keras.layers.BatchNormalization)
+    return {
+        key: keras.ops.convert_to_numpy(layer.gamma)
+        for key, layer in norms.items()
+        if layer.scale
+    }
 
 
 def gamma_histogram(gammas, path, threshold=None):
@@ -49,13 +68,14 @@ def gamma_histogram(gammas, path, threshold=None):
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def path_length_histogram(nets, path):
+def path_length_histogram(nets, path, *, title=None):
     """How long the paths through residual nets are, in filters alive.
 
     Args:
         nets: dict, label -> filters alive in each block, as
-            `paths.block_filters` returns them; two nets are easily told apart.
+            `paths.block_filters` returns them; few nets are easily told apart.
         path: PNG file.
+        title: text above; None for a plain one.
 
     Raises:
         UserError: if there are no nets or no blocks, or the file cannot be
@@ -66,10 +86,10 @@ def path_length_histogram(nets, path):
     drawn = {label: path_lengths(filters) for label, filters in nets.items()}
     longest = max(lengths[-1] for lengths, _ in drawn.values())
     edges = np.linspace(0, max(longest, 1), _BINS + 1)
-    with figure.saved(path) as axes:
-        for (label, (lengths, counts)), colour in zip(
-            drawn.items(), _cycle(_COLOURS, len(drawn)), strict=True
-        ):
+    few = len(drawn) < 4
+    size = (8, 4.5 if few else 4.5 + 0.22 * len(drawn))
+    with figure.saved(path, size=size) as axes:
+        for number, (label, (lengths, counts)) in enumerate(drawn.items()):
             paths = counts.sum()
             # Python's division of ints stays exact where they outgrow floats.
             shares = np.array([count / paths for count in counts])
@@ -77,17 +97,24 @@ def path_length_histogram(nets, path):
             text = (
                 f"{label}: {_power(len(nets[label]))} paths, mean {mean:,.0f}"
             )
+            colour = _COLOURS[number % len(_COLOURS)]
+            line = _LINES[number // len(_COLOURS) % len(_LINES)]
             style = {"bins": edges, "weights": shares, "color": colour}
-            axes.hist(lengths, alpha=0.35, **style)
-            axes.hist(lengths, histtype="step", lw=1.6, label=text, **style)
-            axes.axvline(mean, ymax=0.8, color=colour, linestyle=":")
-        axes.set_title("Active path lengths")
+            if few:  # more would hide each other
+                axes.hist(lengths, alpha=0.35, **style)
+                axes.axvline(mean, ymax=0.8, color=colour, linestyle=":")
+            style |= {"histtype": "step", "lw": 1.6, "linestyle": line}
+            axes.hist(lengths, label=text, **style)
+        axes.set_title(title or "Active path lengths")
         axes.set_xlabel("filters alive in the blocks that a path takes")
         axes.set_ylabel("share of paths")
         axes.yaxis.set_major_formatter(PercentFormatter(1))
         axes.set_xlim(edges[0], edges[-1])
-        axes.set_ylim(top=1.25 * axes.get_ylim()[1])
-        axes.legend(loc="upper left")
+        if few:
+            axes.set_ylim(top=1.25 * axes.get_ylim()[1])
+        # Below, many names hide nothing.
+        below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.15)}
+        axes.legend(**({"loc": "upper left"} if few else below), fontsize=9)
 
 
 def accuracy_against_savings(methods, path, *, saved="FLOPs", title=None):
@@ -208,17 +235,11 @@ def _power(blocks):
     return f"$2^{{{blocks}}}$"
 
 
-def _gammas(gammas):
-    if isinstance(gammas, keras.Model):
-        gammas = {
-            key: keras.ops.convert_to_numpy(node.layer.gamma)
-            for _, node, key in walk(trace(gammas))
-            if isinstance(node.layer, keras.layers.BatchNormalization)
-            and node.layer.scale
-        }
-    if not gammas:
+def _gammas(given):
+    found = gammas_of(given) if isinstance(given, keras.Model) else given
+    if not found:
         raise UserError(
             "A histogram of BN scales needs a model with batch normalisations "
-            f"that scale. Received: gammas={gammas}"
+            f"that scale. Received: gammas={given}"
         )
-    return np.concatenate([np.ravel(values) for values in gammas.values()])
+    return np.concatenate([np.ravel(values) for values in found.values()])

@@ -9,9 +9,9 @@ one; here the numbers are the coefficients of a polynomial.
 import keras
 import numpy as np
 
+from rrelu_tf.analysis.levels import levels
 from rrelu_tf.errors import UserError
 from rrelu_tf.layers import Rotated
-from rrelu_tf.strip.graph import trace, walk
 
 # Gates of squeeze-and-excite are activations, too, but no filters.
 _PLAIN = ("relu", "relu6", "gelu", "silu", "leaky_relu", "elu")
@@ -51,13 +51,15 @@ def block_filters(model, zeta=0.0):
     A block is known by its names: `block1_0_add` makes a block of all layers
     called `block1_0_...`, as in this package's models, in keras.applications'
     ResNets, MobileNets and EfficientNets and wherever else an Add carries its
-    block's name. Its filters are the channels of its activations: of a rotated
-    one those whose |slope| exceeds zeta, of a plain one all. What no Add
-    belongs to lies on every path, and is not counted.
+    block's name. Its filters are the channels of its activations that are not
+    the same for every input, as one is whose batch normalisation is masked; of
+    a rotated activation those whose |slope| exceeds zeta. What no Add belongs
+    to lies on every path, and is not counted.
 
     Args:
-        model: a functional `keras.Model` before `rrelu_tf.strip`, which
-            removes dead blocks with their Adds.
+        model: a functional `keras.Model`, masked or not. `rrelu_tf.strip`
+            removes dead blocks with their Adds: each halves the number of
+            paths, and leaves the shares of their lengths as they are.
         zeta: float, |slope| up to which a filter counts as dead.
 
     Returns:
@@ -66,15 +68,15 @@ def block_filters(model, zeta=0.0):
     Raises:
         UserError: if no block with an activation is found.
     """
-    nodes = list(walk(trace(model)))
+    nodes = [(level, n, level.key(n)) for level, n in levels(model).walk()]
     found = {
         _block(key): 0
         for _, node, key in nodes
         if isinstance(node.layer, keras.layers.Add) and _block(key)
     }
     active = set()
-    for graph, node, key in nodes:
-        alive = _alive(graph, node, zeta)
+    for level, node, key in nodes:
+        alive = _alive(level, node, zeta)
         # `conv2_block1_1` and `block1_0` alike: the longest name that fits.
         fitting = [name for name in found if key.startswith(f"{name}_")]
         if alive is not None and fitting:
@@ -89,20 +91,33 @@ def block_filters(model, zeta=0.0):
     return {name: found[name] for name in found if name in active}
 
 
+def known_block_filters(model):
+    """The same as `block_filters`; None for a model without residual blocks."""
+    try:
+        return block_filters(model)
+    except UserError:
+        return None
+
+
 def _block(key):
     return key.rpartition("_")[0]
 
 
-def _alive(graph, node, zeta):
+def _alive(level, node, zeta):
     """Filters that an activation lets through; None for other layers."""
-    if isinstance(node.layer, Rotated):
-        slope = keras.ops.convert_to_numpy(node.layer.slope)
-        return int(np.count_nonzero(np.abs(slope) > zeta))
     name = type(node.layer).__name__
     if isinstance(node.layer, keras.layers.Activation):
         name = node.layer.activation.__name__
+    rotated = isinstance(node.layer, Rotated)
     plain = name in _PLAIN or isinstance(node.layer, keras.layers.ReLU)
-    return graph.channels(node) if plain else None
+    if not (rotated or plain):
+        return None
+    constant = level.channels(node, level.live.constant[node.outputs[0]])
+    varies = np.broadcast_to(np.isnan(constant), level.graph.channels(node))
+    if rotated:
+        slope = keras.ops.convert_to_numpy(node.layer.slope)
+        varies = varies & (np.abs(slope) > zeta)
+    return int(np.count_nonzero(varies))
 
 
 def _checked(block_filters):

@@ -9,6 +9,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from rrelu_tf.analysis import figure
 from rrelu_tf.errors import UserError
 from rrelu_tf.layers import Rotated
+from rrelu_tf.strip.graph import layers_of
 
 _BINS = 60
 
@@ -17,7 +18,8 @@ def slope_histogram(slopes, path, zeta=None):
     """All slopes of a network, those that zeta removes in another colour.
 
     Args:
-        slopes: a `keras.Model` with rotated activations, or a dict of arrays.
+        slopes: a functional `keras.Model` with rotated activations, in nested
+            models or outside; or a dict of arrays.
         path: PNG file.
         zeta: float, threshold on |slope|; None draws one colour.
 
@@ -125,10 +127,8 @@ def accuracy_against_zeta(points, chosen, path, *, alive=None):
 
 def _slopes(slopes):
     if not isinstance(slopes, dict):
-        rotated = [
-            layer for layer in slopes.layers if isinstance(layer, Rotated)
-        ]
-        slopes = {layer.name: np.asarray(layer.slope) for layer in rotated}
+        rotated = layers_of(slopes, Rotated)
+        slopes = {key: np.asarray(x.slope) for key, x in rotated.items()}
     if not slopes:
         raise UserError(
             "A slope histogram needs a model with rotated activations. "

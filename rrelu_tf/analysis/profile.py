@@ -7,6 +7,7 @@ import keras
 from rich.table import Table
 
 from rrelu_tf.analysis import macs, text
+from rrelu_tf.layers import PositionEmbedding
 from rrelu_tf.strip import graph
 
 
@@ -199,7 +200,7 @@ def _layer(layer, key, read, made, seen):
     new = {id(weight) for weight in weights} - seen
     seen |= new
     kernels = macs.kernels(layer)
-    known = kernels or isinstance(layer, keras.layers.Embedding)
+    known = kernels or isinstance(layer, _ADDED)
     shape = made[0].shape
     return LayerProfile(
         key=key,
@@ -212,6 +213,11 @@ def _layer(layer, key, read, made, seen):
     )
 
 
+# Weights of several axes that are looked up or added, or scale: no products.
+_ADDED = (
+    *(keras.layers.Embedding, PositionEmbedding, keras.layers.PReLU),
+    *(keras.layers.LayerNormalization, keras.layers.Normalization),
+)
 _NOTHING = ("", 0, 0)
 
 

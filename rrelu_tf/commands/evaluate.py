@@ -177,11 +177,11 @@ def _is_whole_run(chosen):
 
 
 def _plot(chosen, zeta):
-    from rrelu_tf.training import pictures, slopes
+    from rrelu_tf.training import pictures
 
     folder = chosen.path.with_name(f"{chosen.path.stem}_plots")
     metrics = None
     if _is_whole_run(chosen):
         folder, metrics = chosen.path / "plots", chosen.run.metrics
-    pictures.draw(folder, slopes.of(chosen.model), zeta, metrics)
+    pictures.draw(folder, chosen.model, zeta, metrics)
     print(f"plots: {folder}")

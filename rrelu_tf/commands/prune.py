@@ -90,7 +90,7 @@ def _call(values):
     quiet.import_tensorflow()
     from rrelu_tf.pruning import outputs, procedure
 
-    model, data, folder, notes = (
+    model, data, folder, notes, origin = (
         _of_run(values) if values.run else _of_file(values)
     )
     pruned = procedure.prune(
@@ -103,7 +103,7 @@ def _call(values):
         align=values.align,
     )
     notes["align"] = values.align
-    report = outputs.write(folder, model, pruned, data, notes)
+    report = outputs.write(folder, model, pruned, data, notes, origin)
     _show(pruned.choice, report, folder)
 
 
@@ -118,6 +118,11 @@ def _check(values):
             "--which chooses among a run's checkpoints and may not be given "
             f"with --model. Received: which={values.which}"
         )
+    if values.zeta != "auto" and values["tolerance"].present:
+        raise UserError(
+            "tolerance is for --zeta=auto: a threshold that is given needs "
+            f"none. Received: tolerance={values.tolerance}"
+        )
     if not 0 <= values.tolerance <= 100:
         raise UserError(
             "tolerance must lie between 0 and 100 points. "
@@ -126,8 +131,9 @@ def _check(values):
 
 
 def _of_run(values):
-    """(model, data, folder to write, notes for the report)."""
+    """(model, data, folder to write, notes for the report, its origin)."""
     from rrelu_tf.pruning import outputs
+    from rrelu_tf.training import origin
     from rrelu_tf.training.run_folder import Run
 
     run = Run.open(values.run)
@@ -139,13 +145,15 @@ def _of_run(values):
     folder = outputs.check_folder(values.out or run.path / "pruned")
     model = run.last() if values.which == "last" else run.best()
     notes = {"checkpoint": values.which, "run": str(run.path)}
-    return model, data_flags.load(values, run), folder, notes
+    data = data_flags.load(values, run)
+    return model, data, folder, notes, origin.of_run(run)
 
 
 def _of_file(values):
     """The same, of a model that no run made."""
     from rrelu_tf.export import fitting
     from rrelu_tf.pruning import outputs
+    from rrelu_tf.training import origin
 
     path = pathlib.Path(values.model)
     chosen = model_flags.from_file(path)
@@ -153,7 +161,9 @@ def _of_file(values):
     folder = outputs.check_folder(values.out or beside)
     data = data_flags.load(values, None, chosen.preprocessing)
     fitting.check(chosen.model, data.image_shape, data.num_classes)
-    return chosen.model, data, folder, {"model": str(path)}
+    known = origin.of(path)
+    notes = {"model": str(path)}
+    return chosen.model, data, folder, notes, known if "dense" in known else {}
 
 
 def _zeta(text):

@@ -17,6 +17,7 @@ from absl import flags
 from rrelu_tf import atomic
 from rrelu_tf.commands import entry, quiet
 from rrelu_tf.errors import UserError
+from rrelu_tf.reporting import table
 
 
 class _Flags(flags.FlagValues):
@@ -50,27 +51,50 @@ def main(argv=None):
 
 
 def _call(values):
-    out = _page(values.out)
+    out, beside = _outputs(values.out)
     folders = _folders(values)
     quiet.import_tensorflow()
-    from rrelu_tf.reporting import groups, page, pictures, runs, table
+    from rrelu_tf.reporting import groups, page, pictures, runs
 
     results = runs.collect(folders)
     grouped = groups.group(results)
     tables = [table.of_recipes(grouped), table.of_runs(results)]
     overview = pictures.of_groups(grouped)
-    text = page.render(results, tables, overview, pictures.of_runs(results))
+    figures = pictures.of_runs(results)
+    paths = pictures.of_paths(results)
+    if paths:
+        figures["Active path lengths"] = paths
+    text = page.render(results, tables, overview, figures)
     atomic.write_text(out, text)
-    beside = out.with_suffix(".md")
     atomic.write_text(beside, table.markdown(tables))
     print(f"page: {out}\ntable: {beside}")
 
 
-def _page(out):
-    path = pathlib.Path(out)
-    if path.suffix not in (".html", ".htm"):
+def _outputs(out):
+    """Paths of the page and of the Markdown beside it, if both are free."""
+    page = pathlib.Path(out)
+    if page.suffix not in (".html", ".htm"):
         raise UserError(f"out must be an .html file. Received: out={out}")
-    return path
+    if (page.parent / "run.json").exists():
+        raise UserError(
+            "out must not lie in a run's folder, whose own report.md the table "
+            f"would replace. Received: out={out}"
+        )
+    beside = page.with_suffix(".md")
+    if beside.exists() and not _is_ours(beside):
+        raise UserError(
+            f"The table goes to {beside.name} beside the page, which is there "
+            f"and which bin/report did not write. Received: out={out}"
+        )
+    return page, beside
+
+
+def _is_ours(file):
+    """Whether bin/report wrote a Markdown file: it begins as that does."""
+    try:
+        return file.read_bytes().startswith(table.START.encode())
+    except OSError:
+        return False
 
 
 def _folders(values):
@@ -78,12 +102,13 @@ def _folders(values):
     folders = list(values.run)
     if values.runs is not None:
         found = sorted(glob.glob(values.runs))
-        folders += (f for f in found if pathlib.Path(f).is_dir())
-        if not folders:
+        found = [folder for folder in found if pathlib.Path(folder).is_dir()]
+        if not found:
             raise UserError(
                 "runs must be a pattern that some folder fits. "
                 f"Received: runs={values.runs}"
             )
+        folders += found
     if not folders:
         raise UserError(
             "bin/report needs at least one run folder. Received: run=none"

@@ -18,7 +18,12 @@ from absl import flags
 
 from rrelu_tf.commands import entry, quiet
 from rrelu_tf.errors import UserError
-from rrelu_tf.training.recipe import PRECISIONS, PROTOCOLS, Recipe
+from rrelu_tf.training.recipe import (
+    OF_THE_START,
+    PRECISIONS,
+    PROTOCOLS,
+    Recipe,
+)
 
 FLAGS = flags.FlagValues()
 
@@ -75,6 +80,12 @@ def _leave(number, frame):
 
 
 def _recipe(values):
+    for name in OF_THE_START:
+        if values.start and values[name].present:
+            raise UserError(
+                f"{name} is that of the model to start from. "
+                f"Received: {name}={values[name].value}"
+            )
     names = {field.name for field in dataclasses.fields(Recipe)}
     chosen = {name: values[name].value for name in names}
     try:
@@ -92,10 +103,25 @@ def _recipe(values):
 
 
 def _default_run(recipe):
+    """`runs/<dataset>-<network>-<activation>[-<variant>]-seed<seed>`."""
     # A data set may be a folder, whose last name stands for it.
     dataset = pathlib.PurePath(recipe.dataset).name
-    name = f"{dataset}-{recipe.arch}-{recipe.activation}-seed{recipe.seed}"
+    network = recipe.arch
+    if recipe.start:
+        parts = pathlib.PurePath(recipe.start).with_suffix("").parts[-3:]
+        network = "-".join(["from", *(p for p in parts if p != "runs")])
+    variants = [name for name, used in _VARIANTS.items() if used(recipe)]
+    parts = [dataset, network, recipe.activation, *variants]
+    name = "-".join([*parts, f"seed{recipe.seed}"])
     return pathlib.Path("runs", re.sub(r"[^\w.-]", "_", name))
+
+
+# What tells runs of one network and activation apart by name.
+_VARIANTS = {
+    "l1": lambda recipe: recipe.slope_l1,
+    "slimming": lambda recipe: recipe.gamma_l1,
+    "two_step": lambda recipe: recipe.two_step_epochs,
+}
 
 
 def _define(define, name, help):
@@ -321,6 +347,7 @@ flags.DEFINE_boolean(
 flags.DEFINE_string(
     "run",
     None,
-    "The run's folder; default runs/<dataset>-<arch>-<activation>-seed<seed>.",
+    "The run's folder; default runs/<dataset>-<arch>-<activation>-seed<seed>, "
+    "with -l1, -slimming or -two_step where they are used.",
     flag_values=FLAGS,
 )

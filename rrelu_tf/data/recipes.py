@@ -41,10 +41,13 @@ RECIPES = {
 }
 OTHERS = Recipe("none", "standard")
 
-# Mean and standard deviation per channel, for pixels scaled to 0..1.
+# Mean and standard deviation per channel, for pixels scaled to 0..1. Both of
+# CIFAR-10's are the RReLU authors': of their copy of network slimming, and of
+# their WRN code.
 NORMALIZATIONS = {
     "unit": ((0.0,), (1.0,)),
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "cifar10": ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
     "cifar10_wrn": (
         (125.3 / 255, 123.0 / 255, 113.9 / 255),
         (63.0 / 255, 62.1 / 255, 66.7 / 255),

@@ -6,7 +6,13 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from rrelu_tf.layers import BatchNormalization, ChannelGather, Rotated
+from rrelu_tf.layers import (
+    BatchNormalization,
+    ChannelGather,
+    ClassToken,
+    PositionEmbedding,
+    Rotated,
+)
 from rrelu_tf.orthogonalization import is_orthogonalized, orthogonalize
 from rrelu_tf.strip import elements
 from rrelu_tf.strip.cloning import clone, copy_weights, depthwise
@@ -86,9 +92,10 @@ def _stock(graph):
     def visit(node, given):
         if id(node) in plan.dropped:
             return given
-        if isinstance(node.layer, ChannelGather):
-            return [_gathered(node.layer, given[0])]
-        if isinstance(node.layer, Rotated):
+        stock = _STOCK.get(type(node.layer))
+        if stock is not None:
+            return [stock(node.layer, given[0])]
+        if _is_rotated(node.layer):
             return [_rotated(node.layer, given[0], id(node) in plan.plain)]
         return _called(graph, node, given, plan, copies)
 
@@ -219,9 +226,17 @@ def _copied(graph, node, plan):
     return clone(layer, use_bias=use_bias, **options), weights
 
 
+def _is_rotated(layer):
+    if isinstance(layer, layers.TimeDistributed):
+        return isinstance(layer.layer, Rotated)
+    return isinstance(layer, Rotated)
+
+
 def _rotated(layer, tensor, plain):
     """The activation, and its slopes unless a kernel has them."""
     name, dtype = layer.name, layer.dtype_policy
+    if isinstance(layer, layers.TimeDistributed):  # slopes know no time
+        layer = layer.layer
     function = {"RReLU": "relu", "RGELU": "gelu", "RSiLU": "silu"}
     known = function.get(type(layer).__name__)
     if known is None:  # a user's own: it stays
@@ -256,3 +271,28 @@ def _gathered(layer, tensor):
     made = ops.multiply(made, scale.reshape(shape))
     # Not ops.add, which takes what looks like a bias along the last axis.
     return ops.subtract(made, -fill.reshape(shape))
+
+
+def _with_positions(layer, tensor):
+    """A position embedding as an operation."""
+    # Not ops.add, which takes what looks like a bias along the last axis.
+    return ops.subtract(tensor, -_array(layer.positions, tensor)[None])
+
+
+def _with_token(layer, tensor):
+    """A class token as operations."""
+    place = ops.zeros_like(tensor[:, :1])
+    token = ops.subtract(place, -_array(layer.token, tensor)[None, None])
+    return layers.Concatenate(1, name=layer.name)([token, tensor])
+
+
+def _array(variable, tensor):
+    return value(variable).astype(tensor.dtype)
+
+
+# This package's layers -> function of a layer and the tensor that it reads.
+_STOCK = {
+    ChannelGather: _gathered,
+    ClassToken: _with_token,
+    PositionEmbedding: _with_positions,
+}

@@ -12,5 +12,5 @@ from rrelu_tf.models import (
     vit,
     wide_resnet,
 )
-from rrelu_tf.models.registry import create, names
+from rrelu_tf.models.registry import create, names, own_options
 from rrelu_tf.models.seed_weights import load_seed_weights

@@ -43,6 +43,15 @@ def names():
     )
 
 
+def own_options(name):
+    """The options that an architecture alone takes, a tuple of names.
+
+    Raises:
+        UserError: an unknown name.
+    """
+    return _find(name)[2][len(_OPTIONS) :]
+
+
 def create(
     name,
     *,

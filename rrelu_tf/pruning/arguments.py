@@ -8,6 +8,7 @@ import numpy as np
 from rrelu_tf.errors import UserError
 from rrelu_tf.pruning.groups import REDUCTIONS, SCOPES
 from rrelu_tf.strip.graph import trace, walk
+from rrelu_tf.strip.output_layers import output_layers
 
 ALIGNMENTS = ("gather", "couple")
 
@@ -79,6 +80,27 @@ def check_model(model, name, align):
 _WITHOUT_MODEL = ("threshold", "sparsity")
 
 
+def as_arrays(scores):
+    """The scores as arrays, dict: key -> array; refuses to do without any."""
+    if not isinstance(scores, dict) or not scores:
+        received = scores if scores == {} else type(scores).__name__
+        raise UserError(
+            "Scores must be a dict of at least one layer's array. "
+            f"Received: scores={received}"
+        )
+    return {key: _as_array(key, values) for key, values in scores.items()}
+
+
+def _as_array(key, values):
+    try:
+        return np.asarray(values)
+    except ValueError as error:  # lists of several lengths
+        raise UserError(
+            "Scores must be arrays of numbers of shape (channels,). "
+            f"Received: {key}={type(values).__name__}"
+        ) from error
+
+
 def check_scores(scores, model):
     """Refuses scores that are not numbers or do not fit the model.
 
@@ -86,8 +108,9 @@ def check_scores(scores, model):
         scores: dict: key -> array.
         model: the `keras.Model` scored, or None.
     """
-    widths = {}
+    widths, outputs = {}, set()
     if model is not None:
+        outputs = output_layers(model)
         for graph, node, key in walk(trace(model)):
             widths[key] = graph.channels(node)
     for key, values in scores.items():
@@ -108,6 +131,11 @@ def check_scores(scores, model):
             raise UserError(
                 "Every key of `scores` must name a layer of the model. "
                 f"Received: key={key}"
+            )
+        if key in outputs:
+            raise UserError(
+                "No channel of an output of the model can go: its layer must "
+                f"have no scores. Received: key={key}"
             )
         if len(values) != widths[key]:
             raise UserError(

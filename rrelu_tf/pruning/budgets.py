@@ -52,7 +52,7 @@ def meet(name, budget, model, order, *, align):
     aim = budget * measure.whole if budget < 1 else budget
     near = (1 - NOISE) * aim if name == "latency" else np.inf
     probes = _Probes(measure.cost, model, order, align)
-    _check_ends(probes, name, budget, aim, measure.text)
+    _check_ends(probes, name, budget, aim, measure.text, order.nothing())
     return order.keep(_bisect(probes, aim, near))
 
 
@@ -72,20 +72,32 @@ class _Measure:
 
 
 def _count(name, source):
-    costs = profile(source)
-    if name == "flops" and costs.uncounted:
-        raise UserError(
-            "A FLOPs budget needs a model of which every layer with a kernel "
-            "is counted: give params or latency. "
-            f"Received: layers={', '.join(costs.uncounted)}"
+    """Parameters, which need no sizes of the inputs, or FLOPs."""
+    if name == "flops":
+        _check_counted(source)
+
+    def cost(model):
+        return (
+            model.count_params() if name == "params" else profile(model).flops
         )
-    whole = getattr(costs, name)
+
+    whole = cost(source)
 
     def text(cost):
         share = f" ({cost / whole:.3g} of the model's)" if whole else ""
         return f"{cost:,} {name}{share}"
 
-    return _Measure(lambda model: getattr(profile(model), name), whole, text)
+    return _Measure(cost, whole, text)
+
+
+def _check_counted(source):
+    uncounted = profile(source).uncounted
+    if uncounted:
+        raise UserError(
+            "A FLOPs budget needs a model of which every layer with a kernel "
+            "is counted: give params or latency. "
+            f"Received: layers={', '.join(uncounted)}"
+        )
 
 
 def _latency(source, relative):
@@ -128,7 +140,7 @@ class _Probes:
         return [number for number, cost in self.tried.items() if cost <= aim]
 
 
-def _check_ends(probes, name, budget, aim, text):
+def _check_ends(probes, name, budget, aim, text, nothing):
     """Refuses a budget above what is there, or below what can be reached."""
     if probes(0) <= aim:
         raise UserError(
@@ -136,12 +148,24 @@ def _check_ends(probes, name, budget, aim, text):
             f"leaves {text(probes(0))}, which is within it. "
             f"Received: {name}={budget}"
         )
+    if nothing:
+        raise UserError(
+            f"A budget must make channels go, and {nothing}. "
+            f"Received: {name}={budget}"
+        )
     for part in range(_SCAN, 0, -1):
         if probes(probes.most * part // _SCAN) <= aim:
             return
-    least = text(min(probes.tried.values()))
+    least = min(probes.tried.values())
+    if name != "latency" and least >= probes(0):
+        raise UserError(
+            "A budget must make channels go, and all that can be masked saves "
+            "nothing: rrelu_tf.explain(masked) says what still needs them. "
+            f"Received: {name}={budget}"
+        )
     raise UserError(
-        f"A budget must be at least {least}, the least that can be reached. "
+        f"A budget must be at least {text(least)}, the least that can be "
+        "reached. "
         f"Received: {name}={budget}"
     )
 
@@ -160,19 +184,20 @@ def _bisect(probes, aim, near):
 
 
 def _batch(model):
+    """Random examples for every input, in the structure of the model's."""
+    made = [_examples(tensor) for tensor in model.inputs]
+    return keras.tree.pack_sequence_as(model.input, made)
+
+
+def _examples(tensor):
     """Random examples; zeros for whole numbers, which may be indices."""
-    if len(model.inputs) != 1:
-        raise UserError(
-            "A latency budget is measured on models with one input. "
-            f"Received: model={model.name} with {len(model.inputs)} inputs"
-        )
-    size, *shape = model.inputs[0].shape
+    size, *shape = tensor.shape
     if None in shape:
         raise UserError(
             "A latency budget is measured on inputs of a known size. "
             f"Received: input_shape={(size, *shape)}"
         )
-    shape, dtype = (size or BATCH, *shape), model.inputs[0].dtype
+    shape, dtype = (size or BATCH, *shape), tensor.dtype
     if not keras.backend.is_float_dtype(dtype):
         return np.zeros(shape, dtype)
     values = np.random.default_rng(0).normal(size=shape).astype("float32")

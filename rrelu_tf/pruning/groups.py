@@ -77,8 +77,8 @@ class Groups:
                 changed = True
         return changed
 
-    def removable(self, min_fraction):
-        """The groups that may go, lowest score first.
+    def removable(self, min_fraction, fixed=()):
+        """The groups that may go, lowest score first; `fixed` ones may not.
 
         A group is passed over if some key would be left with less than
         `min_fraction` of its channels, rounded up, or with none; so others go
@@ -94,7 +94,10 @@ class Groups:
             for member in group:
                 owners[member].append(number)
         found = []
+        fixed = set(np.flatnonzero(fixed).tolist())
         for group in self._worst_first:
+            if int(group) in fixed:
+                continue
             np.subtract.at(spare, owners[group], 1)
             if (spare[owners[group]] < 0).any():
                 np.add.at(spare, owners[group], 1)
@@ -133,16 +136,27 @@ class Order:
         shares: float array like `sequence`: with this group, what share of
             its block's groups is gone.
         blocks: list of (first key, groups that may go, groups), per block.
+        fixed: bool array (groups,): those that were not to be ordered.
+        min_fraction: as given.
+        round_to: as given.
     """
 
-    def __init__(self, groups, *, scope, min_fraction, round_to):
-        """Orders groups; the arguments are those of `rrelu_tf.select`."""
+    def __init__(self, groups, *, scope, min_fraction, round_to, fixed=None):
+        """Orders groups; the arguments are those of `rrelu_tf.select`.
+
+        Groups that are `fixed`, bool (groups,), stay, and count for nothing.
+        """
         self.groups = groups
-        self._round_to = round_to
+        self.min_fraction = min_fraction
+        self.round_to = round_to
+        self.fixed = np.zeros(len(groups.scores), bool)
+        if fixed is not None:
+            self.fixed |= fixed
         block = groups.blocks(scope)
-        totals = np.bincount(block)
+        totals = np.bincount(block[~self.fixed])
         lost = np.zeros_like(totals)
-        sequence = np.array(groups.removable(min_fraction), int)
+        sequence = groups.removable(min_fraction, self.fixed)
+        sequence = np.array(sequence, int)
         self.shares = np.zeros(len(sequence))
         for at, group in enumerate(sequence):
             lost[block[group]] += 1
@@ -171,7 +185,19 @@ class Order:
         """The masks, dict key -> bool array, once `number` groups are gone."""
         gone = np.zeros(len(self.groups.scores), bool)
         gone[self.sequence[:number]] = True
-        return self.groups.keep(gone, self._round_to)
+        return self.groups.keep(gone, self.round_to)
+
+    def nothing(self):
+        """Why no channel can go, as text; None if any can."""
+        if not len(self.sequence):
+            return (
+                f"with min_fraction={self.min_fraction}, and one channel at "
+                "the least, kept of each layer none can go"
+            )
+        most = self.keep(len(self.sequence))
+        if all(stays.all() for stays in most.values()):
+            return f"round_to={self.round_to} puts all that can go back"
+        return None
 
 
 def _by_appearance(labels):

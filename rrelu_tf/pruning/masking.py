@@ -16,7 +16,8 @@ def mask(model, keep):
 
     They are exactly 0 behind the layers that are zeroed, but for a built-in
     activation that turns 0 into something else, as sigmoid does: then they
-    are that number. `rrelu_tf.strip` removes them either way.
+    are that number. `rrelu_tf.strip` removes them either way;
+    channels of the model's outputs stay, as zeros.
 
     What is zeroed depends on the layer that a key names: of a rotated
     activation the slope; of a batch normalisation gamma, beta and moving
@@ -36,8 +37,13 @@ def mask(model, keep):
 
     Raises:
         UserError: a key that names no layer of the model or one that cannot be
-            masked, or an array of another length.
+            masked, or an array of another length; no dict.
     """
+    if not isinstance(keep, dict):
+        raise UserError(
+            "`keep` must be a dict of bool arrays, as select returns it. "
+            f"Received: keep={type(keep).__name__}"
+        )
     masked = copy(model)
     places = {}
     for graph, node, key in walk(trace(masked)):

@@ -11,6 +11,7 @@ from rrelu_tf.analysis import (
     explain,
     latency,
     paper_plots,
+    paths,
     plots,
     report,
     score_plot,
@@ -29,7 +30,7 @@ _WRITTEN = {
 _BATCH = 32  # images in the batch whose latency is measured
 
 
-def write(folder, source, pruned: Pruned, data, notes):
+def write(folder, source, pruned: Pruned, data, notes, origin=None):
     """Writes a pruned model's folder, whole or not at all.
 
     `model.keras`, the small model; `manifest.json`, which channels it kept and
@@ -45,6 +46,8 @@ def write(folder, source, pruned: Pruned, data, notes):
         pruned: the `Pruned` made of it.
         data: the run's `rrelu_tf.data.Data`.
         notes: dict of plain values for the report.
+        origin: dict of plain values, where the source comes from, for the
+            manifest; None if that is not known.
 
     Returns:
         The `report.Report`.
@@ -58,10 +61,14 @@ def write(folder, source, pruned: Pruned, data, notes):
         pruned.model.save(temporary / "model.keras")
         table = _compare(source, pruned, data, temporary, notes)
         table.write(temporary)
-        manifest = json.dumps(_manifest(source, pruned, data), indent=1)
-        (temporary / "manifest.json").write_text(manifest + "\n")
+        manifest = _manifest(source, pruned, data)
+        origin = _origin(source, table, origin or {})
+        manifest["origin"] = origin | {"alive": manifest["alive"]}
+        text = json.dumps(manifest, indent=1) + "\n"
+        (temporary / "manifest.json").write_text(text)
         layers = profile(source).compare(profile(pruned.model))
-        text = f"{layers}\n{explain(pruned.masked)}"
+        why = explain(pruned.masked, align=pruned.align)
+        text = f"{layers}\n{why}"
         (temporary / "layers.txt").write_text(text, encoding="utf-8")
         _plot(source, pruned, temporary / "plots")
         set_aside()
@@ -165,9 +172,22 @@ def _manifest(source, pruned, data):
         "zeta": pruned.choice.chosen.zeta,
         "alive": alive,
         "channels": widths,
+        "block_filters": paths.known_block_filters(pruned.masked),
         "kept": {k: v.tolist() for k, v in kept(pruned.model).items()},
         "preprocessing": json.loads(data.preprocessing.to_json()),
         "class_names": list(data.class_names),
+    }
+
+
+def _origin(source, table, known):
+    """Whose model it was, its costs before all pruning, how it was pruned."""
+    costs = ("parameters", "weights", "flops")
+    chosen = ("score", "checkpoint", "align")
+    return {
+        "network": source.name,
+        "dense": {name: getattr(table.before, name) for name in costs},
+        **known,
+        "pruning": {n: table.notes[n] for n in chosen if n in table.notes},
     }
 
 

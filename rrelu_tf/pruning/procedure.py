@@ -27,6 +27,7 @@ class Pruned:
         scores: dict: layer -> float array (channels,).
         choice: the `zeta.Choice`; its curve has the thresholds tried.
         equivalence: what `verify` measured.
+        align: as it was stripped.
     """
 
     model: keras.Model
@@ -35,6 +36,7 @@ class Pruned:
     scores: dict
     choice: zeta_search.Choice
     equivalence: object
+    align: str = "gather"
 
 
 def prune(
@@ -96,7 +98,7 @@ def prune(
         masked.kept = masked.axes = None  # source's, the manifest is to tell
     stripped = strip(masked, align=align)
     proof = verify(masked, stripped)
-    return Pruned(stripped, masked, method, scores, choice, proof)
+    return Pruned(stripped, masked, method, scores, choice, proof, align)
 
 
 def _given(model, scores, validation, zeta):

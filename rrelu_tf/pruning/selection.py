@@ -3,7 +3,7 @@
 import numpy as np
 
 from rrelu_tf.errors import UserError
-from rrelu_tf.pruning import arguments, budgets
+from rrelu_tf.pruning import arguments, budgets, chains, held
 from rrelu_tf.pruning.groups import Groups, Order
 from rrelu_tf.strip import coupling
 
@@ -55,11 +55,16 @@ def select(
             never nothing. Others lose in its place what a layer may not lose
             (in scope "layer": no others). Does not guard `threshold`.
         round_to: int, 1 or more; the number of channels that a layer keeps is
-            rounded up to a multiple of this, or to all of them.
+            rounded up to a multiple of this, or to all of them. So that it
+            holds for what `strip` returns, layers whose channels are each
+            other's, one to one, as those of a convolution and the depthwise
+            one or the norm that alone reads it, then have one mask and one
+            score, given `model`; but for `threshold`.
         align: "gather", each channel for itself; "couple": channels that meet
             (`rrelu_tf.strip.coupling`) are a group with one mask and one
             score; `sparsity` counts groups, and scope "layer" takes the layers
-            that groups tie together as one.
+            that groups tie together as one. Groups that are tied to what has
+            no score, such as an input or an attention, stay and do not count.
         reduce: "sum", "mean" or "max" of the members' scores in a group.
 
     Returns:
@@ -80,24 +85,76 @@ def select(
     name, amount = arguments.one_amount(amounts)
     arguments.check_options(scope, align, reduce, min_fraction, round_to)
     arguments.check_model(model, name, align)
-    scores = {key: np.asarray(values) for key, values in scores.items()}
+    scores = arguments.as_arrays(scores)
     arguments.check_scores(scores, model)
     labels = None
     if align == "couple":
         labels = coupling.coupled(model, list(scores))
+    elif model is not None and round_to > 1 and name != "threshold":
+        labels = chains.chained(model, list(scores))
     groups = Groups(scores, labels, reduce)
+    tied = model if align == "couple" else None
     if name == "threshold":
-        return groups.keep(~(groups.scores > amount), round_to)
-    order = Order(
-        groups, scope=scope, min_fraction=min_fraction, round_to=round_to
-    )
+        return groups.keep(_below(amount, groups, tied), round_to)
+    options = {
+        "scope": scope,
+        "min_fraction": min_fraction,
+        "round_to": round_to,
+    }
+    order = _order(groups, tied, options)
+    if order.fixed.any() and not len(order.sequence):
+        by = held.holders(model, groups, order.fixed)
+        raise UserError(
+            "Coupled channels go only with all that they are tied to, and no "
+            f"scored ones can: they are tied to {by}. "
+            f"Received: {name}={amount}"
+        )
     if name == "sparsity":
-        return _sparse(order, amount, round_to)
+        return _sparse(order, amount)
     return budgets.meet(name, amount, model, order, align=align)
 
 
-def _sparse(order, sparsity, round_to):
+def _below(threshold, groups, tied):
+    """bool (groups,): those up to a threshold, but for those that are held.
+
+    Args:
+        threshold: number.
+        groups: the `Groups`.
+        tied: the model if its channels are coupled, else None.
+    """
+    gone = ~(groups.scores > threshold)
+    stuck = gone
+    while tied is not None and stuck.any() and gone.any():
+        stuck = held.held(tied, groups, gone)
+        gone = gone & ~stuck
+    return gone
+
+
+def _order(groups, tied, options):
+    """The `Order`; of what is tied, without the groups that are held.
+
+    That is found out with all masked that may go. Without those that are held
+    others may, so it is tried again.
+    """
+    order = Order(groups, **options)
+    while tied is not None and len(order.sequence):
+        gone = np.zeros(len(groups.scores), bool)
+        gone[order.sequence] = True
+        stuck = held.held(tied, groups, gone)
+        if not stuck.any():
+            break
+        order = Order(groups, fixed=order.fixed | stuck, **options)
+    return order
+
+
+def _sparse(order, sparsity):
     """The masks after the asked fraction is gone."""
+    nothing = order.nothing() if sparsity > 0 else None
+    if nothing and not len(order.sequence):
+        raise UserError(
+            f"A sparsity above 0 must remove a channel, and {nothing}. "
+            f"Received: sparsity={sparsity}"
+        )
     short = order.short(sparsity)
     if short:
         key, most, total = short
@@ -110,7 +167,7 @@ def _sparse(order, sparsity, round_to):
     keep = order.keep(number)
     if sparsity > 0 and all(stays.all() for stays in keep.values()):
         reason = (
-            f"round_to={round_to} puts all {number} back"
+            f"round_to={order.round_to} puts all {number} back"
             if number
             else "that fraction is less than one channel"
         )

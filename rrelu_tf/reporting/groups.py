@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import statistics
 
 # What a table always shows of a recipe, beside the seed.
@@ -17,7 +18,8 @@ class Group:
     """Runs of the same recipe on the same data, pruned alike.
 
     Attributes:
-        results: tuple of `Result`, by seed.
+        results: tuple of `Result`, by seed; those that were not pruned though
+            others of the group were are `whole`.
         flags: dict of the flags in which groups of the same data set and
             architecture differ, besides `SHOWN`; of the pruning, too.
     """
@@ -35,17 +37,24 @@ class Group:
         """The seeds, ascending."""
         return [result.recipe["seed"] for result in self.results]
 
-    def spread(self, value):
+    @property
+    def whole(self):
+        """How many of the runs are `whole`."""
+        return sum(result.whole for result in self.results)
+
+    def spread(self, value, *, whole=True):
         """Mean and sample standard deviation over the runs.
 
         Args:
             value: function from a `Result` to a number, or None if unknown.
+            whole: bool, whether runs that are `whole` count.
 
         Returns:
             (mean, deviation); the deviation is None for a single run, and
             both are where any run's value is unknown.
         """
-        values = [value(result) for result in self.results]
+        runs = [run for run in self.results if whole or not run.whole]
+        values = [value(run) for run in runs]
         if None in values:
             return None, None
         deviation = statistics.stdev(values) if len(values) > 1 else None
@@ -54,6 +63,10 @@ class Group:
 
 def group(results):
     """Groups runs that differ in the seed alone.
+
+    A run that was not pruned, though other seeds of its recipe were, and all
+    of those alike, is one of which nothing could be removed: it belongs to
+    them, as a `Result` that is `whole`.
 
     Args:
         results: list of `Result`.
@@ -65,14 +78,65 @@ def group(results):
     for result in results:
         key = (json.dumps(_settings(result)), result.data)
         members.setdefault(key, []).append(result)
-    settings = [json.loads(key) for key, _ in members]
+    groups = [
+        (json.loads(settings) | _pruning(some[0]), some)
+        for (settings, _), alike in members.items()
+        for starts in _by_start(alike)
+        for some in _by_pruning(starts)
+    ]
+    places = {id(result): place for place, result in enumerate(results)}
+    groups.sort(key=lambda one: min(places[id(run)] for run in one[1]))
+    settings = [one for one, _ in groups]
     return [
         Group(
-            results=tuple(sorted(runs, key=lambda run: run.recipe["seed"])),
+            results=_sorted(runs, one["pruned"]),
             flags=_differing(one, settings),
         )
-        for one, runs in zip(settings, members.values(), strict=True)
+        for one, runs in groups
     ]
+
+
+def _sorted(runs, pruned):
+    """By seed; in a group that was pruned, those that were not are whole."""
+    runs = sorted(runs, key=lambda run: run.recipe["seed"])
+    return tuple(
+        dataclasses.replace(run, whole=True)
+        if pruned and run.pruned is None
+        else run
+        for run in runs
+    )
+
+
+def _by_start(results):
+    """Lists of runs: those that start from their own seed's model, others."""
+    starts = {_seed_of_start(result) for result in results}
+    if len(starts) < 2:
+        return [results]
+    lists = {}
+    for result in results:
+        seed = _seed_of_start(result)
+        own = seed == result.recipe["seed"]
+        lists.setdefault("own" if own else seed, []).append(result)
+    return list(lists.values())
+
+
+def _seed_of_start(result):
+    return ((result.origin or {}).get("flags") or {}).get("seed")
+
+
+def _by_pruning(results):
+    """Lists of runs that were pruned alike, or not pruned at all."""
+    lists = {}
+    for result in results:
+        lists.setdefault(json.dumps(_pruning(result)), []).append(result)
+    plain = lists.pop(json.dumps(_NOT_PRUNED), [])
+    if len(lists) == 1:
+        (pruned,) = lists.values()
+        seeds = {result.recipe["seed"] for result in pruned}
+        others = [r for r in plain if r.recipe["seed"] not in seeds]
+        pruned += others
+        plain = [r for r in plain if r.recipe["seed"] in seeds]
+    return [some for some in (*lists.values(), plain) if some]
 
 
 def _differing(one, settings):
@@ -91,14 +155,40 @@ def _differing(one, settings):
 
 
 def _settings(result):
-    """What a group's runs have in common: flags, and how they were pruned."""
-    settings = {
-        name: value
-        for name, value in result.recipe.items()
-        if name not in _NOT_OF_A_GROUP
+    """What a group's runs have in common: flags, and those of their start."""
+    return _of_flags(result.recipe) | _of_start(result.recipe, result.origin)
+
+
+def _of_flags(recipe):
+    return {k: v for k, v in recipe.items() if k not in _NOT_OF_A_GROUP}
+
+
+def _of_start(recipe, origin):
+    """The start without what follows from the seed, as `start_<name>`."""
+    if not recipe["start"]:
+        return {"start": "scratch"}
+    if "flags" not in (origin or {}):  # its name is all there is
+        seed = rf"(seed\W?){recipe['seed']}(?!\d)"
+        return {"start": re.sub(seed, r"\1*", recipe["start"])}
+    pruning = origin.get("pruning", {})
+    flags = _of_flags(origin["flags"]) | pruning
+    flags |= _of_start(origin["flags"], origin.get("origin"))
+    state = "pruned" if pruning else "trained"
+    return {
+        "start": f"{state} {origin['network']}",
+        **{f"start_{name}": value for name, value in flags.items()},
     }
-    settings["pruned"] = result.pruned is not None
-    notes = result.pruned.notes if result.pruned else {}
-    return settings | {
+
+
+_NOT_PRUNED = {"pruned": False}
+
+
+def _pruning(result):
+    """How a run was pruned, if it was."""
+    if result.pruned is None:
+        return _NOT_PRUNED
+    notes = result.pruned.notes
+    found = {
         f"pruned_{name}": notes[name] for name in _PRUNING if name in notes
     }
+    return {"pruned": True, **found}

@@ -147,8 +147,7 @@ def _details(results):
 def _facts(result):
     """Name -> value: data, machine, flags, and what bin/prune noted."""
     recipe = dict(result.recipe)
-    if recipe["start"]:
-        del recipe["arch"]
+    network = recipe.pop("arch") if recipe["start"] else None
     flags = " ".join(f"--{k}={v}" for k, v in recipe.items())
     machine = ", ".join(
         [
@@ -158,6 +157,8 @@ def _facts(result):
         ]
     )
     facts = {"data": result.data, "machine": machine, "flags": flags}
+    if network is not None:
+        facts = {"started from": network, **facts}
     notes = result.pruned.notes if result.pruned else {}
     return facts | {
         name.replace("_", " "): note

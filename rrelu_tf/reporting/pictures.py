@@ -13,11 +13,15 @@ _CURVES = "Training curves"
 _KINDS = {
     _CURVES: ("plots/training_curves.png",),
     "Slopes": ("pruned/plots/slopes.png", "plots/slopes.png"),
+    "BN scales": ("pruned/plots/gammas.png", "plots/gammas.png"),
     "Channels alive": ("pruned/plots/alive.png", "plots/alive.png"),
     "Validation accuracy against zeta": (
         "pruned/plots/accuracy_against_zeta.png",
     ),
 }
+# What a PNG file begins and ends with (its specification, 5.2 and 11.2.5).
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_END = b"IEND\xaeB`\x82"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +49,7 @@ def of_runs(results):
         dict: kind -> list of `Picture`, without kinds that no run has.
 
     Raises:
-        UserError: if a file cannot be read.
+        UserError: if a file cannot be read, or is no whole PNG.
     """
     found = {kind: [] for kind in _KINDS}
     for result in results:
@@ -63,11 +67,36 @@ def of_runs(results):
     return {kind: pictures for kind, pictures in found.items() if pictures}
 
 
+def of_paths(results):
+    """How long the paths through residual nets are: all runs on one plot.
+
+    A plot for each data set; of pruned runs the nets that are left.
+
+    Args:
+        results: list of `Result`.
+
+    Returns:
+        List of `Picture`, empty where no run is known to have residual blocks.
+    """
+    nets = {}
+    for result in results:
+        if result.block_filters is not None:
+            here = nets.setdefault((result.recipe["dataset"], result.data), {})
+            here[result.label] = result.block_filters
+    draw = paper_plots.path_length_histogram
+    pictures = []
+    for (name, _), filters in nets.items():
+        title = f"{name}: active path lengths"
+        pictures.append(Picture(title, _drawn(draw, filters, title=title)))
+    return pictures
+
+
 def of_groups(groups):
     """Accuracy against savings: a plot for each data set and quantity.
 
-    Runs that were not pruned stand at no saving, with the accuracy of their
-    last epoch. Data sets without a pruned run have no plot.
+    Dense runs stand at no saving, with the accuracy of their last epoch; runs
+    of which the saving is not known are left out. Data sets on which nothing
+    was saved have no plot.
 
     Args:
         groups: list of `Group`.
@@ -78,7 +107,7 @@ def of_groups(groups):
     pictures = []
     for data in dict.fromkeys(group.first.data for group in groups):
         here = [group for group in groups if group.first.data == data]
-        if all(group.first.pruned is None for group in here):
+        if not any(_saves(run) for group in here for run in group.results):
             continue
         name = here[0].first.recipe["dataset"]
         for field, saved in (("weights", "weights"), ("flops", "FLOPs")):
@@ -95,15 +124,19 @@ def of_groups(groups):
     return pictures
 
 
+def _saves(result):
+    """Whether a run has a smaller net, and it is known how much smaller."""
+    known = [result.saving(field) for field in ("weights", "flops")]
+    return not result.is_dense and known != [None, None]
+
+
 def _points(group, field):
     """[(saving, accuracy)] of the runs of which both are known."""
     points = []
     for result in group.results:
-        if result.pruned is None:
-            points.append((0.0, result.accuracy))
-        elif None not in (result.saving(field), result.pruned.after.accuracy):
-            point = (result.saving(field), result.pruned.after.accuracy)
-            points.append(point)
+        saving = 0.0 if result.is_dense else result.saving(field)
+        if None not in (saving, result.final_accuracy):
+            points.append((saving, result.final_accuracy))
     return points
 
 
@@ -144,9 +177,15 @@ def _drawn(draw, content, **options):
 
 def _bytes(file):
     try:
-        return file.read_bytes()
+        png = file.read_bytes()
     except OSError as error:
         raise UserError(
             f"A run's plots must be readable, but: {error.strerror}. "
             f"Received: plot={file}"
         ) from error
+    if not (png.startswith(_SIGNATURE) and png.endswith(_END)):
+        raise UserError(
+            "A run's plots must be whole PNG files; bin/train and bin/prune "
+            f"draw them. Received: plot={file}"
+        )
+    return png

@@ -20,6 +20,10 @@ _CONVENTION = {
     "memory saved (seed convention)": "memory",
     "FLOPs saved (seed convention)": "flops",
 }
+_RECIPES = "Recipes"
+_RECIPE_WORDS = ("recipe", "flags", "seeds")
+# How the Markdown of a report begins, which tells it from other files.
+START = f"## {_RECIPES}\n\n| {' | '.join(_RECIPE_WORDS)} |"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,9 +54,8 @@ def of_recipes(groups):
     Returns:
         A `Table`.
     """
-    words = ("recipe", "flags", "seeds")
     columns = (
-        *words,
+        *_RECIPE_WORDS,
         "epochs",
         "test accuracy",
         "zeta",
@@ -61,16 +64,18 @@ def of_recipes(groups):
         *_CONVENTION,
     )
     return Table(
-        title="Recipes",
+        title=_RECIPES,
         columns=columns,
-        words=len(words),
+        words=len(_RECIPE_WORDS),
         rows=[_recipe_row(group) for group in groups],
         note=(
             "Mean ± sample standard deviation over the seeds; a single seed "
             "has no deviation. Test accuracy is the last epoch's. Savings are "
-            "exact, of the stripped model; the seed convention is how the "
-            "RReLU authors' scripts count, for their image sizes. Flags are "
-            "those in which recipes of the same data set and architecture "
+            "exact, of the stripped model against the dense one; a seed that "
+            "was not pruned though others were counts as one that could not "
+            "be: nothing saved, its own accuracy. The seed convention is how "
+            "the RReLU authors' scripts count, for their image sizes. Flags "
+            "are those in which recipes of the same data set and architecture "
             "differ. A dash is what was not measured or is not defined."
         ),
     )
@@ -104,7 +109,8 @@ def of_runs(results):
         note=(
             "Test accuracy as recorded: the last epoch's, and after pruning "
             "with the change to the checkpoint that was pruned, in points. "
-            "Costs are those of the dense model => the stripped one."
+            "Costs are those of the dense model => the stripped one, of a run "
+            "that went on from a stripped model, too."
         ),
     )
 
@@ -126,10 +132,10 @@ def _recipe_row(group):
     return (
         " ".join(recipe[name] for name in SHOWN),
         flags or UNKNOWN,
-        ", ".join(map(str, group.seeds)),
+        ", ".join(map(str, group.seeds)) + _not_pruned(group),
         str(group.first.epochs),
         _with_spread(*accuracy, ".2f", " %"),
-        _with_spread(*group.spread(_zeta), ".4g"),
+        _with_spread(*group.spread(_zeta, whole=False), ".4g"),
         _with_spread(*after, ".2f", " %"),
         *(
             _with_spread(*group.spread(_saving(field)), ".2f", " %")
@@ -140,6 +146,12 @@ def _recipe_row(group):
             for name in _CONVENTION.values()
         ),
     )
+
+
+def _not_pruned(group):
+    if not group.whole:
+        return ""
+    return f" ({group.whole} of {len(group.results)} could not be pruned)"
 
 
 def _run_row(result):
@@ -170,7 +182,9 @@ def _zeta(result):
 
 
 def _pruned_accuracy(result):
-    accuracy = result.pruned and result.pruned.after.accuracy
+    if result.pruned is None and not result.whole:
+        return None
+    accuracy = result.final_accuracy
     return None if accuracy is None else 100 * accuracy
 
 
@@ -183,7 +197,12 @@ def _saving(field):
 
 
 def _convention(name):
-    return lambda result: result.convention and result.convention[name]
+    def percent(result):
+        if result.whole and result.is_dense:
+            return 0.0
+        return result.convention and result.convention[name]
+
+    return percent
 
 
 def _accuracy_change(result):
@@ -199,10 +218,10 @@ def _cost_change(result, field):
     share = result.saving(field)
     if share is None:
         return UNKNOWN
-    sides = (result.pruned.before, result.pruned.after)
+    sides = (result.before, result.after)
     unit, form = (" ms", ",.2f") if field == "cpu_ms" else ("", ",")
     before, after = (f"{getattr(side, field):{form}}{unit}" for side in sides)
-    return f"{before} => {after} ({-100 * share:+.2f} %)"
+    return f"{before} => {after} ({0.0 - 100 * share:+.2f} %)"
 
 
 def _markdown(table):

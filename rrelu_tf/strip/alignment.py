@@ -54,7 +54,11 @@ class Alignment:
         self._graph = graph
         self._live = live
         self._gathered = {}
-        self._names = {node.key for node in graph.nodes}
+        self._names = {
+            node.key
+            for node in graph.nodes
+            if any(live.read[tensor] for tensor in node.outputs)
+        }
 
     def start(self, tensor, fresh, layout):
         """Notes an input of the model."""
@@ -68,18 +72,20 @@ class Alignment:
         ):
             self.rebuilt[number] = Rebuilt(
                 tensor,
-                self._truthful(number, holds),
+                self._truthful(number, holds, twin.hollow),
                 node,
                 twin.gather_name,
             )
 
-    def _truthful(self, tensor, holds):
+    def _truthful(self, tensor, holds, hollow):
         """The layout without the claim to a number that is not computed.
 
-        What is there for the shape only may be anything. A 0 is a 0.
+        What is there for the shape only may be anything. A 0 is a 0, unless
+        it is `hollow`.
         """
         constant = self._live.constant[tensor]
-        if self._live.alive[tensor].any() or not (np.abs(constant) > 0).any():
+        told = hollow or (np.abs(constant) > 0).any()
+        if self._live.alive[tensor].any() or not told:
             return holds
         shape, axes = self._graph.shape(tensor), self._telling(tensor)
         return tuple(
@@ -194,14 +200,25 @@ class Alignment:
 
         Readers that want the same share one gather.
         """
-        have, rank = self.rebuilt[tensor], len(self._graph.shape(tensor))
+        name = self.rebuilt[tensor].gather_name or f"{reader}_gather"
+        return self._pick(made, axis, indices, fill, name)
+
+    def fill(self, made, wanted, reader):
+        """A `StandIn` laid over a tensor."""
+        count = len(wanted.fill)
+        indices, name = np.full(count, -1), f"{reader}_gather"
+        made = self._pick(made, wanted.axis, indices, wanted.fill, name)
+        self.kept[maker_name(made)] = Kept(None, wanted.axis, [-1] * count)
+        return made
+
+    def _pick(self, made, axis, indices, fill, name):
         at = (id(made), axis, tuple(indices.tolist()), tuple(fill.tolist()))
         if at not in self._gathered:
             gather = ChannelGather(
                 indices.tolist(),
-                axis=-1 if axis == rank - 1 else axis + 1,
+                axis=-1 if axis == len(made.shape) - 2 else axis + 1,
                 fill=fill.tolist(),
-                name=self.free_name(have.gather_name or f"{reader}_gather"),
+                name=self.free_name(name),
                 dtype=made.dtype,
             )
             self._gathered[at] = gather(made)

@@ -1,5 +1,7 @@
 """Layers made again from their configuration, and given weights."""
 
+import inspect
+
 import keras
 
 from rrelu_tf.errors import UserError
@@ -16,12 +18,21 @@ def clone(layer, **overrides):
         made = type(layer).from_config({**layer.get_config(), **overrides})
         # A configuration may forget the name, of a subclassed model's say.
         made.name = overrides.get("name", layer.name)
+        _keep_function(layer, made, overrides)
         return made
     except (NotImplementedError, TypeError) as error:
         raise UserError(
             "Every layer must be made again by from_config(get_config()). "
             f"Received: {layer.name}={type(layer).__name__}"
         ) from error
+
+
+def _keep_function(layer, made, overrides):
+    """A configuration has names: `ops.gelu`'s is that of the exact gelu."""
+    function = vars(layer).get("activation")
+    other = vars(made).get("activation") is not function
+    if inspect.isfunction(function) and other and "activation" not in overrides:
+        made.activation = function
 
 
 _DEPTHWISE = {

@@ -4,11 +4,14 @@ Channels that meet in an element-wise layer can stay without any gather only
 if they come and go together. A tie is a number that they share.
 """
 
+import dataclasses
+
 import numpy as np
 
 from rrelu_tf.strip import elements
-from rrelu_tf.strip.graph import trace, walk
+from rrelu_tf.strip.graph import maker_name, trace, walk
 from rrelu_tf.strip.rules import Call, rule_of
+from rrelu_tf.strip.rules.linear import Channels
 
 
 class Ties:
@@ -63,7 +66,8 @@ def coupled(model, keys):
 
     Returns:
         dict: key -> int array (channels,); channels with the same number, also
-        of different keys, meet in an Add or the like.
+        of different keys, meet in an Add or the like; 0 is no number that
+        two share.
     """
     ties = Ties()
     numbers = {}
@@ -75,11 +79,61 @@ def coupled(model, keys):
             array = numbers[key]
             size = graph.channels(node)
             vector = elements.common(array, axis, size)
+            # One that is several channels, by position, is tied to none.
+            vector = np.where(np.isnan(vector), ties.new(size), vector)
             found[key] = ties.resolve(vector)
     return {key: found[key] for key in keys if key in found}
 
 
-def tie(graph, ties, given=None, numbers=None, prefix=""):
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """What makes some channels, or wants them as they are.
+
+    Attributes:
+        text: what to call it: an input, an output, or a layer and its class.
+        key: of the layer; None for inputs and outputs.
+        maskable: whether a mask of its own can silence it: it is a convolution
+            or dense layer.
+        groups: ints: the channels' numbers, as `coupled` gives them.
+    """
+
+    text: str
+    key: str | None
+    maskable: bool
+    groups: frozenset
+
+
+def origins(model):
+    """What makes the channels that `coupled` numbers: list of `Origin`.
+
+    Inputs and outputs of the model, and layers whose channels are new ones:
+    those with kernels, and those that mix channels or that no rule knows.
+    """
+    graph, ties, made = trace(model), Ties(), []
+    tensors = tie(graph, ties, made=made)
+
+    def groups(numbers):
+        return frozenset(ties.resolve(numbers).ravel().tolist()) - {0}
+
+    found = [
+        Origin(
+            f"the input {maker_name(graph.tensors[tensor])}",
+            *(None, False, groups(tensors[tensor])),
+        )
+        for tensor in graph.inputs
+    ]
+    for key, call, numbers in made:
+        kind = type(call.layer).__name__
+        maskable = isinstance(rule_of(call), Channels)
+        found.append(Origin(f"{key} ({kind})", key, maskable, groups(numbers)))
+    found += [
+        Origin("an output of the model", None, False, groups(tensors[tensor]))
+        for tensor in graph.outputs
+    ]
+    return found
+
+
+def tie(graph, ties, given=None, numbers=None, prefix="", made=None):
     """Numbers the channels of a graph's tensors.
 
     Args:
@@ -88,6 +142,7 @@ def tie(graph, ties, given=None, numbers=None, prefix=""):
         given: per input of the graph, its channels' numbers; new ones if None.
         numbers: dict that gets key -> numbers of each node's first output.
         prefix: what to put before the keys.
+        made: list that gets (key, `Call`, numbers) where they are new.
 
     Returns:
         Per tensor, a float array as `strip.elements` describes it.
@@ -101,14 +156,14 @@ def tie(graph, ties, given=None, numbers=None, prefix=""):
     calls = {}
     for node in graph.nodes:
         call = Call(graph, node, [tensors[t] for t in node.inputs])
-        made = _tied(call, ties, numbers, prefix)
+        tied = _tied(call, ties, numbers, prefix, made)
         for i, tensor in enumerate(node.outputs):
-            fresh = made[i] is None
-            tensors[tensor] = (
-                _fresh(ties, graph.shape(tensor), graph.channel_axis(node))
-                if fresh
-                else made[i]
-            )
+            tensors[tensor] = tied[i]
+            if tied[i] is None:
+                axis = graph.channel_axis(node)
+                tensors[tensor] = _fresh(ties, graph.shape(tensor), axis)
+                if made is not None:
+                    made.append((prefix + node.key, call, tensors[tensor]))
         if node.shared and graph.called_alike(node):
             first = calls.setdefault(id(node.layer), node)
             for a, b in zip(
@@ -122,14 +177,14 @@ def tie(graph, ties, given=None, numbers=None, prefix=""):
     return tensors
 
 
-def _tied(call, ties, numbers, prefix):
+def _tied(call, ties, numbers, prefix, made):
     """Per output of a node, its channels' numbers; None for new ones."""
     rule = rule_of(call)
     inner = rule.inside(call)
     if inner is None:
         return rule.tied(call, ties)
     inside = f"{prefix}{call.node.key}/"
-    tensors = tie(inner, ties, call.constant, numbers, inside)
+    tensors = tie(inner, ties, call.constant, numbers, inside, made)
     return [tensors[tensor] for tensor in inner.outputs]
 
 

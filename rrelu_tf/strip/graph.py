@@ -254,13 +254,13 @@ def trace(model, *, fold=False, couple=False):
     Raises:
         UserError: a subclassed or unbuilt model, which has no graph.
     """
-    name = model.name
     if not has_graph(model):
         raise UserError(
             "Only functional and built Sequential Keras 3 models, without a "
             "`call` of their own, have a graph. "
             f"Received: model={type(model).__name__}"
         )
+    name = model.name
     if isinstance(model, keras.Sequential):
         model = model._functional
     numbers, tensors = {}, []

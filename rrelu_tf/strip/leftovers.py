@@ -16,9 +16,11 @@ def leaves_some(graph, live):
     """
     for node in graph.nodes:
         read = [tensor for tensor in node.outputs if live.read[tensor]]
+        gather = isinstance(node.layer, ChannelGather)
+        if not read and gather and max(node.layer.indices) < 0:
+            continue  # numbers that stand in for a branch
         if not read:
             return True
-        gather = isinstance(node.layer, ChannelGather)
         wanted = live.needed if gather else live.alive
         for tensor in read:
             layout = elements.hull(wanted[tensor], graph.shape(tensor))

@@ -11,7 +11,7 @@ from rrelu_tf.strip.alignment import Alignment
 from rrelu_tf.strip.cloning import copy_weights
 from rrelu_tf.strip.graph import fresh_input
 from rrelu_tf.strip.liveness import merged
-from rrelu_tf.strip.rules import Call, rule_of
+from rrelu_tf.strip.rules import Call, StandIn, rule_of
 
 
 def rebuild(graph, live, inputs, *, whole=False, model_class=keras.Model):
@@ -70,9 +70,15 @@ class _Build:
         live = any(self.live.alive[tensor].any() for tensor in node.outputs)
         align = self.made.align if live else self.made.shape
         tensors = [
-            None if want is None else align(tensor, want, node.key)
+            None
+            if want is None or isinstance(want, StandIn)
+            else align(tensor, want, node.key)
             for tensor, want in zip(node.inputs, twin.inputs, strict=True)
         ]
+        for i, want in enumerate(twin.inputs):
+            if isinstance(want, StandIn):
+                given = tensors[want.of]
+                tensors[i] = self.made.fill(given, want, node.key)
         if twin.layer is None:
             passed = next(tensor for tensor in tensors if tensor is not None)
             outputs = [passed] * len(node.outputs)
@@ -83,8 +89,8 @@ class _Build:
             self.made.record(twin.layer.name, node, twin.outputs[0])
             for name, kept in twin.kept.items():
                 maker = kept.maker and f"{node.key}/{kept.maker}"
-                self.made.kept[f"{node.key}/{name}"] = dataclasses.replace(
-                    kept, maker=maker
+                self.made.kept[f"{twin.layer.name}/{name}"] = (
+                    dataclasses.replace(kept, maker=maker)
                 )
         self.made.add(node, outputs, twin)
 

@@ -1,6 +1,7 @@
 """Proof by trial: two models that must compute the same function."""
 
 import dataclasses
+import numbers
 
 import keras
 import numpy as np
@@ -82,12 +83,10 @@ def verify(a, b, *, samples=8, tolerance=None):
 
     Raises:
         NotEquivalent: outputs differ; it names the first layer that does.
-        UserError: the models' inputs or outputs have other shapes.
+        UserError: the models' inputs or outputs have other shapes; something
+            else than a model, a number of samples or a tolerance.
     """
-    if samples < 1:
-        raise UserError(
-            f"verify needs at least one sample. Received: samples={samples}"
-        )
+    _check_numbers(samples, tolerance)
     graphs = trace(a), trace(b)
     _same_interface(*graphs)
     wide = _in_float64(graphs, samples)
@@ -114,6 +113,22 @@ def verify(a, b, *, samples=8, tolerance=None):
             layer,
         )
     return Equivalence(difference, relative, tolerance, dtype, samples, tried)
+
+
+def _check_numbers(samples, tolerance):
+    if not isinstance(samples, numbers.Integral) or samples < 1:
+        raise UserError(
+            "verify needs a whole number of samples, at least one. "
+            f"Received: samples={samples}"
+        )
+    if tolerance is None:
+        return
+    # Not to be written as a refusal of less than 0: NaN is refused, too.
+    if not (isinstance(tolerance, numbers.Real) and tolerance >= 0):
+        raise UserError(
+            "A tolerance must be a number of at least 0. "
+            f"Received: tolerance={tolerance}"
+        )
 
 
 def _try_layers(graphs, kept, inputs, tolerance):

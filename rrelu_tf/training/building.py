@@ -36,7 +36,7 @@ def check(recipe, start=None):
     if start is not None:
         make_model(recipe, 1, (32, 32, 3), start)
         return
-    if _options(recipe.arch_options):  # do patches fit? The images' size tells
+    if _options(recipe):  # do patches fit? The images' size tells
         return
     # Layers without weights: a fraction of a second, and no memory.
     with keras.StatelessScope(initialize_variables=False):
@@ -80,7 +80,7 @@ def create_model(recipe, num_classes, input_shape):
             input_shape=tuple(input_shape),
             activation=recipe.activation,
             sync_batch_norm=recipe.sync_batch_norm,
-            **_options(recipe.arch_options),
+            **_options(recipe),
         )
     except UserError as error:
         # What a model calls its name, a recipe calls its architecture.
@@ -89,17 +89,24 @@ def create_model(recipe, num_classes, input_shape):
         raise UserError(str(error).replace(name, arch)) from error
 
 
-def _options(texts):
+def _options(recipe):
     """The architecture's own options, of "name=value" texts."""
-    options = {}
-    for text in texts:
-        name, _, value = text.partition("=")
+    if not recipe.arch_options:
+        return {}
+    options, known = {}, models.own_options(recipe.arch)
+    received = f"Received: arch_options={','.join(recipe.arch_options)}"
+    for text in recipe.arch_options:
+        name, _, value = (part.strip() for part in text.partition("="))
+        if name not in known:
+            raise UserError(
+                f"arch_options of {recipe.arch} are "
+                f"{', '.join(known) or 'none'}. {received}"
+            )
         try:
-            options[name.strip()] = ast.literal_eval(value.strip())
+            options[name] = ast.literal_eval(value)
         except (SyntaxError, ValueError) as error:
             raise UserError(
-                "arch_options must be like patch_size=4, with numbers. "
-                f"Received: arch_options={','.join(texts)}"
+                f"arch_options must be like {name}=4, with a number. {received}"
             ) from error
     return options
 

@@ -71,7 +71,7 @@ class Recipe:
                 f"{self.epochs} epochs do. "
                 f"Received: two_step_epochs={self.two_step_epochs}"
             )
-        for name, (rule, chosen) in _WITHOUT_EFFECT.items():
+        for name, rule, chosen in _WITHOUT_EFFECT:
             value = getattr(self, name)
             if value != getattr(Recipe, name) and chosen(self):
                 raise UserError(f"{name} {rule}. Received: {name}={value}")
@@ -80,7 +80,7 @@ class Recipe:
     def network(self):
         """The architecture, or the name of the file that the run started from.
 
-        A path's last part, without its suffix.
+        A path's last part, without its suffix; `Run.network` knows more.
         """
         return pathlib.PurePath(self.start or self.arch).stem
 
@@ -96,9 +96,23 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, values):
-        """The recipe of `to_dict`; names that are no field are left out."""
-        fields = {field.name for field in dataclasses.fields(cls)}
+        """The recipe of `to_dict`; names that are no field are left out.
+
+        Fields that are younger than what was written have their defaults.
+
+        Raises:
+            ValueError: if one of `_NEVER_MISSING` is missing, or a value is of
+                another type than its field.
+            UserError: if a value breaks its rule.
+        """
+        fields = {
+            field.name: field.default for field in dataclasses.fields(cls)
+        }
         chosen = {k: v for k, v in values.items() if k in fields}
+        wrong = [k for k, v in chosen.items() if not _fits(v, fields[k])]
+        wrong += [name for name in _NEVER_MISSING if name not in chosen]
+        if wrong:
+            raise ValueError(f"missing, or of another type: {', '.join(wrong)}")
         return cls(
             **chosen | {name: tuple(chosen.get(name, ())) for name in _TUPLES}
         )
@@ -106,6 +120,19 @@ class Recipe:
 
 # Lists in JSON and on the command line.
 _TUPLES = ("arch_options", "milestones")
+# Without these nobody knows what was run.
+_NEVER_MISSING = ("arch", "activation", "dataset", "epochs", "seed")
+
+
+def _fits(value, default):
+    """Whether a value from JSON is of its field's type."""
+    if default is None:
+        return value is None or type(value) is int
+    if isinstance(default, tuple):
+        return isinstance(value, (list, tuple))
+    if isinstance(default, float):
+        return type(value) in (int, float)
+    return type(value) is type(default)
 
 
 def _finite_above_zero(value):
@@ -119,6 +146,9 @@ def _finite_not_negative(value):
 def _below_one(value):
     return 0 <= value < 1
 
+
+# What a run that starts from a model takes from it.
+OF_THE_START = ("arch", "arch_options", "mixed_precision", "sync_batch_norm")
 
 PRECISIONS = ("none", "float16", "bfloat16")
 PROTOCOLS = ("correct", "seed")
@@ -158,36 +188,50 @@ RULES = {
 }
 
 # Options that another choice makes meaningless; their defaults are always fine.
-_WITHOUT_EFFECT = {
-    "momentum": (
+_WITHOUT_EFFECT = (
+    (
+        "momentum",
         "is for the optimizer sgd, not for adam",
         lambda recipe: recipe.optimizer == "adam",
     ),
-    "gamma": (
+    (
+        "gamma",
         "is for the schedule multistep alone",
         lambda recipe: recipe.schedule != "multistep",
     ),
-    **dict.fromkeys(
-        ("slope_l1", "slope_decay", "slope_learning_rate", "two_step_epochs"),
+    *(
         (
+            name,
             "needs a rotated activation (rrelu, rgelu, rsilu), which has "
             "slopes",
             lambda recipe: recipe.activation in ("relu", "gelu", "silu"),
-        ),
+        )
+        for name in (
+            *("slope_l1", "slope_decay"),
+            *("slope_learning_rate", "two_step_epochs"),
+        )
     ),
-    "protocol": (
+    (
+        "slope_decay",
+        "multiplies --weight_decay, which is 0",
+        lambda recipe: not recipe.weight_decay,
+    ),
+    (
+        "protocol",
         "is for the OrthoReg penalty: give --orthoreg, too",
         lambda recipe: not recipe.orthoreg,
     ),
-    "two_step_zeta": (
+    (
+        "two_step_zeta",
         "is for two-step training: give --two_step_epochs, too",
         lambda recipe: not recipe.two_step_epochs,
     ),
-    **dict.fromkeys(
-        ("arch", "arch_options", "mixed_precision", "sync_batch_norm"),
+    *(
         (
+            name,
             "is that of the model to start from",
             lambda recipe: bool(recipe.start),
-        ),
+        )
+        for name in OF_THE_START
     ),
-}
+)

@@ -5,9 +5,9 @@ import statistics
 import sys
 
 from rrelu_tf import atomic
+from rrelu_tf.analysis import paths
 from rrelu_tf.errors import UserError
 from rrelu_tf.training import checkpoints, slopes
-from rrelu_tf.training.recipe import Recipe
 
 ZETAS = (0.0, 0.001, 0.01, 0.05, 0.1, 0.2)
 
@@ -41,7 +41,8 @@ def write(run, model, data, callbacks=()):
     }
     text = json.dumps(report, indent=2) + "\n"
     atomic.write_text(run.path / "report.json", text)
-    atomic.write_text(run.path / "report.md", _markdown(report))
+    markdown = _markdown(report, run.network)
+    atomic.write_text(run.path / "report.md", markdown)
     return report
 
 
@@ -73,6 +74,7 @@ def _evaluate(checkpoint, last, model, data, callbacks):
             str(zeta): sum(slopes.alive(values, zeta).values())
             for zeta in ZETAS
         },
+        "block_filters": paths.known_block_filters(model),
     }
 
 
@@ -85,7 +87,7 @@ def _times(history):
     }
 
 
-def _markdown(report):
+def _markdown(report, network):
     flags = report["flags"]
     columns = [name for name in ("last", "best") if report[name]]
     rows = [
@@ -104,7 +106,6 @@ def _markdown(report):
     devices = ", ".join([f"{machine['cpus']} CPUs", *machine["gpus"]])
     versions = ", ".join(f"{k} {v}" for k, v in report["versions"].items())
     used = "\n".join(f"- {name}: {value}" for name, value in flags.items())
-    network = Recipe.from_dict(flags).network
     title = f"{network} with {flags['activation']} on {flags['dataset']}"
     return f"""# {title}
 

@@ -11,12 +11,16 @@ from rrelu_tf.training import (
     building,
     checkpoints,
     claim,
+    origin,
     starting,
     surroundings,
 )
 from rrelu_tf.training.recipe import Recipe
 
 _FILE = "run.json"
+_NONE = {"network": ""}  # of a run from scratch
+# What reading a file of something else raises.
+_DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,13 +40,21 @@ class Run:
         """The run in folder `path`.
 
         Raises:
-            UserError: if there is none.
+            UserError: if there is none, or one without its flags.
         """
         path = pathlib.Path(path)
         try:
             info = json.loads((path / _FILE).read_text())
             Recipe.from_dict(info["flags"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            if not isinstance(info.get("origin", _NONE)["network"], str):
+                raise TypeError("network")
+        except UserError as error:
+            rule = str(error).partition(" Received: ")[0]
+            raise UserError(
+                f"a run folder must hold a readable {_FILE}, but: {rule} "
+                f"Received: run={path}"
+            ) from error
+        except _DAMAGED as error:
             raise UserError(
                 f"a run folder must hold a readable {_FILE}. "
                 f"Received: run={path}"
@@ -58,6 +70,25 @@ class Run:
     def recipe(self):
         """The `Recipe` that was run."""
         return Recipe.from_dict(self.flags)
+
+    @functools.cached_property
+    def origin(self):
+        """What `origin.of` knows of the model that the run started from.
+
+        None for a run that started from scratch.
+        """
+        if not self.recipe.start:
+            return None
+        # Runs older than the note are looked up where they started.
+        return self.info.get("origin") or origin.of(self.recipe.start)
+
+    @property
+    def network(self):
+        """The architecture; that of the model to start from, if there is one.
+
+        The name of its file where nothing is known of it.
+        """
+        return self.origin["network"] if self.origin else self.recipe.arch
 
     @property
     def checkpoints(self):
@@ -165,8 +196,16 @@ def find(path, recipe):
     return run
 
 
-def start(path, recipe, data, *, data_dir, download):
+def start(path, recipe, data, model, *, data_dir, download):
     """Makes or refreshes the folder of a run and returns the `Run`.
+
+    Args:
+        path: of the folder.
+        recipe: the `Recipe`.
+        data: its `Data`.
+        model: the `keras.Model` that is trained.
+        data_dir: where the data lie, or None.
+        download: bool, whether they may be fetched.
 
     Raises:
         UserError: if the folder cannot be written, or if it belongs to a run
@@ -184,6 +223,8 @@ def start(path, recipe, data, *, data_dir, download):
         _same_data(run.info, info, path)
         # Where the data lie may have changed; what it ran on first is kept.
         info = run.info | {"flags": info["flags"]}
+    elif recipe.start:
+        info["origin"] = origin.describe(recipe.start, model)
     claim.make_folder(path / "checkpoints")
     for folder, names in _WRITTEN.items():
         atomic.discard_leftovers(path / folder, *names)

@@ -35,13 +35,26 @@ def load(path, activation):
     model = _open(path)
     slopes = layers_of(model, Rotated)
     if activation in _ROTATED:
-        return model if slopes else rotate(model)
+        model = model if slopes else rotate(model)
+        _check_kind(model, activation)
+        return model
     if slopes:
         raise UserError(
             "A model with slopes needs a rotated --activation. "
             f"Received: activation={activation}"
         )
     return model
+
+
+def _check_kind(model, activation):
+    """Refuses another rotated activation than those that the model has."""
+    kinds = layers_of(model, Rotated).values()
+    kinds = {type(layer).__name__.lower() for layer in kinds}
+    if activation not in kinds:
+        raise UserError(
+            f"The model to start from has {', '.join(sorted(kinds))}: give "
+            f"that as --activation. Received: activation={activation}"
+        )
 
 
 def _open(path):

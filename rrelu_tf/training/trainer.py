@@ -13,7 +13,6 @@ from rrelu_tf.training import (
     pictures,
     report,
     run_folder,
-    slopes,
     starting,
     strategy,
 )
@@ -74,11 +73,11 @@ def train(recipe, path, *, data_dir=None, download=False):
                 starting.check(model, data)
             interruption.check()
             with claim.claimed(path):
-                run = run_folder.start(path, recipe, data, **where)
+                run = run_folder.start(path, recipe, data, model, **where)
                 _fit(run, model, data, interruption)
                 pictures.draw(
                     run.path / "plots",
-                    slopes.of(run.last()),
+                    run.last(),
                     recipe.monitor_zeta,
                     run.metrics,
                 )

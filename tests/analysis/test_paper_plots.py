@@ -63,6 +63,16 @@ def test_paths_of_two_nets_share_one_plot(tmp_path):
     assert {figure.AFTER, figure.REMOVED} <= colours(path)
 
 
+def test_of_many_nets_each_has_a_line(tmp_path):
+    path = tmp_path / "paths.png"
+    nets = {f"net {number}": [10 + number] * 9 for number in range(9)}
+    paper_plots.path_length_histogram(nets, path, title="all")
+    assert {figure.AFTER, figure.REMOVED} <= colours(path)
+    tall = matplotlib.image.imread(path).shape[0]
+    paper_plots.path_length_histogram({"one": [3]}, path)
+    assert matplotlib.image.imread(path).shape[0] < tall
+
+
 def test_very_deep_and_wholly_dead_nets_are_drawn(tmp_path):
     path = tmp_path / "paths.png"
     paper_plots.path_length_histogram({"deep": [2] * 1100, "dead": [0]}, path)

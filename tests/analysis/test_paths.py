@@ -9,8 +9,13 @@ import keras
 import numpy as np
 import pytest
 
+import rrelu_tf
 from rrelu_tf import models
-from rrelu_tf.analysis.paths import block_filters, path_lengths
+from rrelu_tf.analysis.paths import (
+    block_filters,
+    known_block_filters,
+    path_lengths,
+)
 from rrelu_tf.errors import UserError
 
 # WRN-10-1 has one block a stage; 16 + 16, 16 + 32, 32 + 64 activations.
@@ -91,6 +96,15 @@ def test_dead_slopes_are_no_filters():
     assert block_filters(model, zeta=0.05)["block1_0"] == 16 + 10
 
 
+def test_masked_norms_are_no_filters():
+    model = models.create("wrn_10_1", activation="relu", **SHAPE)
+    score = rrelu_tf.score(model, "bn")
+    keep = {key: np.ones(len(values), bool) for key, values in score.items()}
+    keep["block1_0_bn2"][:5] = False
+    expected = block_filters(model) | {"block1_0": 16 + 11}
+    assert block_filters(rrelu_tf.mask(model, keep)) == expected
+
+
 def test_the_activation_behind_the_add_belongs_to_its_block():
     model = models.create("resnet20", activation="rrelu", **SHAPE)
     filters = block_filters(model)
@@ -125,3 +139,4 @@ def test_a_model_without_blocks_is_one_line():
     model = keras.Model(inputs, keras.layers.ReLU()(inputs), name="plain")
     with pytest.raises(UserError, match=r"residual blocks.*model=plain$"):
         block_filters(model)
+    assert known_block_filters(model) is None

@@ -38,6 +38,21 @@ def test_a_model_is_plotted_by_its_rotated_layers(tmp_path):
     assert os.listdir(tmp_path) == ["slopes.png"]
 
 
+def test_slopes_in_nested_models_are_drawn(tmp_path):
+    inputs = keras.Input((4,))
+    inner = keras.Sequential([keras.Input((4,)), RReLU(name="act")], name="in")
+    model = keras.Model(inputs, RReLU(name="act")(inner(inputs)))
+    values = [np.linspace(-1, 1, 4), np.linspace(0.5, 2, 4)]
+    inner.get_layer("act").slope.assign(values[0])
+    model.get_layer("act").slope.assign(values[1])
+    by_model, by_dict = tmp_path / "model.png", tmp_path / "dict.png"
+    plots.slope_histogram(model, by_model, zeta=0.1)
+    slopes = {"in/act": values[0], "act": values[1]}
+    slopes = {key: np.float32(slope) for key, slope in slopes.items()}
+    plots.slope_histogram(slopes, by_dict, zeta=0.1)
+    assert by_model.read_bytes() == by_dict.read_bytes()
+
+
 def test_equal_slopes_are_drawn(tmp_path):
     for value in (0.0, 1.0, -1.0):
         plots.slope_histogram({"a": np.full(3, value)}, tmp_path / "a.png", 0.1)

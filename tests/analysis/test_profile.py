@@ -4,7 +4,7 @@ import pytest
 from rrelu_tf import models
 from rrelu_tf.analysis.profile import profile
 from rrelu_tf.errors import UserError
-from rrelu_tf.layers import RReLU
+from rrelu_tf.layers import PositionEmbedding, RReLU
 from rrelu_tf.strip import strip
 
 layers = keras.layers
@@ -200,3 +200,17 @@ def test_calls_of_one_layer_are_compared_together():
     assert "2,592" in text
     assert "84 => 84 (100.0 %)" in text
     assert text.endswith("\nGathers: none.\n")
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (PositionEmbedding(), (5, 4)),
+        (layers.PReLU(), (4, 4, 3)),
+        (layers.LayerNormalization(axis=[1, 2]), (5, 4)),
+    ],
+)
+def test_weights_that_are_added_or_scale_are_no_products(layer, shape):
+    counted = one(layer, shape)
+    assert counted.params > 0
+    assert (counted.weights, counted.macs, counted.uncounted) == (0, 0, [])

@@ -181,6 +181,11 @@ def test_bad_thresholds_are_one_line(run, tmp_path, capfd, flag, received):
     assert not out.exists()
 
 
+def test_a_tolerance_for_a_threshold_that_is_given_is_refused(run, capfd):
+    line = refused(capfd, f"--run={run}", "--zeta=0.8", "--tolerance=5")
+    assert line.endswith("Received: tolerance=5.0")
+
+
 def test_a_folder_that_is_no_run_is_one_line(tmp_path, capfd):
     line = refused(capfd, f"--run={tmp_path}")
     assert line.endswith(f"Received: run={tmp_path}")
@@ -201,6 +206,45 @@ def test_a_model_without_a_run_is_pruned_beside_itself(run, tmp_path, capfd):
     assert line.endswith("Received: which=best")
     line = refused(capfd, *flags, f"--run={run}")
     assert line.endswith(f"Received: run={run}, model={file}")
+
+
+def test_slopes_inside_a_nested_model_are_pruned(tmp_path):
+    inputs = keras.Input((8, 8, 1))
+    hidden = keras.Sequential(
+        [
+            keras.Input((64,)),
+            keras.layers.Dense(9, name="fc"),
+            rrelu_tf.layers.RReLU(name="act"),
+        ],
+        name="inner",
+    )
+    hidden.get_layer("act").slope.assign([0.01, 0.02, *[1.0] * 7])
+    x = hidden(keras.layers.Flatten()(inputs))
+    keras.Model(inputs, keras.layers.Dense(10)(x)).save(tmp_path / "net.keras")
+    flags = [f"--model={tmp_path / 'net.keras'}", "--zeta=0.1"]
+    assert prune.main(["prune", *flags]) == 0
+    folder = tmp_path / "net_pruned"
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["alive"] == {"inner/act": 7}
+    assert (folder / "plots" / "slopes.png").stat().st_size > 5000
+
+
+def test_scales_of_a_residual_net_are_pruned_drawn_and_counted(tmp_path):
+    inputs = keras.Input((8, 8, 1))
+    x = keras.layers.Dense(9)(keras.layers.Flatten()(inputs))
+    branch = keras.layers.BatchNormalization(name="block_bn")(x)
+    branch = keras.layers.ReLU(name="block_relu")(branch)
+    branch = keras.layers.Dense(9, name="block_fc")(branch)
+    x = keras.layers.Add(name="block_add")([branch, x])
+    model = keras.Model(inputs, keras.layers.Dense(10)(x))
+    model.get_layer("block_bn").gamma.assign([0.01, 0.02, *[1.0] * 7])
+    model.save(tmp_path / "net.keras")
+    flags = [f"--model={tmp_path / 'net.keras'}", "--score=bn", "--zeta=0.1"]
+    assert prune.main(["prune", *flags]) == 0
+    folder = tmp_path / "net_pruned"
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["block_filters"] == {"block": 7}
+    assert (folder / "plots" / "gammas.png").stat().st_size > 5000
 
 
 def test_a_data_set_that_does_not_fit_the_model_is_refused(tmp_path, capfd):

@@ -103,6 +103,27 @@ def test_figures_of_the_runs_stand_in_the_page(page):
     assert len(sources) == 3 + 2 + 2 + 2 + 2
 
 
+def test_scales_and_paths_of_a_residual_net_stand_in_the_page(runs, tmp_path):
+    run, out = tmp_path / "run", tmp_path / "page.html"
+    flags = ["--arch=resnet8", "--activation=relu", "--epochs=1", IN_PROCESS]
+    assert train.main(["train", *flags, f"--run={run}"]) == 0
+    plots = {path.name for path in (run / "plots").iterdir()}
+    assert plots == {"gammas.png", "training_curves.png"}
+    measured = json.loads((run / "report.json").read_text())["last"]
+    dense = {"layer1_0": 32, "layer2_0": 64, "layer3_0": 128}
+    assert measured["block_filters"] == dense
+    prunes = ["prune", f"--run={run}", "--score=bn", "--zeta=0.98"]
+    assert prune.main(prunes) == 0
+    assert call(run, runs / "relu-0", f"--out={out}") == 0
+    text = out.read_text(encoding="utf-8")
+    for title in ("BN scales", "Active path lengths"):
+        assert f"<h2>{title}</h2>" in text
+    manifest = json.loads((run / "pruned" / "manifest.json").read_text())
+    left = manifest["block_filters"]
+    assert left.keys() == dense.keys()
+    assert sum(left.values()) < sum(dense.values())
+
+
 def test_runs_are_named_with_and_without_a_flag(runs, tmp_path):
     a, b = runs / "rrelu-0", runs / "relu-0"
     ways = [(a, b), (f"--run={a}", b), (b, f"--run={a}", a)]
@@ -122,6 +143,21 @@ def test_reporting_again_replaces_both_files_and_leaves_no_other(
     assert {file.name for file in tmp_path.iterdir()} == {"r.html", "r.md"}
 
 
+def test_no_file_of_anything_else_is_replaced(runs, tmp_path, capfd):
+    run = shutil.copytree(runs / "relu-0", tmp_path / "run")
+    notes, folder = tmp_path / "notes.md", tmp_path / "folder.md"
+    notes.write_text("## Recipes\n\nfor bread\n")
+    folder.mkdir()
+    kept = {file: file.read_bytes() for file in (notes, run / "report.md")}
+    for out in (run / "report.html", run / "r.htm", "notes.html", "folder.htm"):
+        out = tmp_path / out
+        assert call(run, f"--out={out}") == 2
+        line = capfd.readouterr().err.splitlines()[-1]
+        assert line.endswith(f"Received: out={out}"), line
+    assert {file: file.read_bytes() for file in kept} == kept
+    assert not [*tmp_path.rglob("*.htm*")] and not (run / "r.md").exists()
+
+
 @pytest.mark.parametrize(
     "given, rule",
     [
@@ -130,6 +166,7 @@ def test_reporting_again_replaces_both_files_and_leaves_no_other(
         (["empty"], "readable run.json. Received: run=empty$"),
         (["relu-0", "half"], "must be finished.*Received: run=half$"),
         (["--runs=*-nothing"], r"Received: runs=\*-nothing$"),
+        (["relu-0", "--runs=zzz*"], r"Received: runs=zzz\*$"),
         (["--runs=e*"], "readable run.json. Received: run=empty$"),
         (["relu-0", "--out=page.txt"], ".html file. Received: out=page.txt$"),
         (["relu-0", "--out=no/page.html"], "Received: path=no/page.html$"),

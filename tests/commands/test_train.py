@@ -257,6 +257,8 @@ def test_a_cut_checkpoint_is_passed_over_and_the_end_is_alike(
         ("--mixed_precision=float8",),
         ("--optimizer=adam", "--momentum=0.5"),
         ("--run=",),
+        ("--start=model.keras",),  # beside --arch
+        ("--weight_decay=0", "--slope_decay=0.5"),
         ("word",),
     ],
 )

@@ -55,6 +55,22 @@ def values(batches):
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "mean", "std"),
+    [
+        # The RReLU authors' copy of network slimming, and their ResNet code.
+        ("cifar10", (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
+        ("imagenet", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    ],
+)
+def test_a_named_normalisation_has_its_authors_numbers(folder, name, mean, std):
+    data = load(folder, validation_split=0.2, normalization=name)
+    images, _ = next(iter(data.test))
+    grey = 105 / 255  # the first test image, behind twenty of train
+    expected = (grey - np.array(mean)) / std
+    np.testing.assert_allclose(images[0, 0, 0], expected, rtol=1e-5)
+
+
 def test_a_folder_loads_in_order_with_its_class_names(folder):
     data = load(folder, validation_split=0.2, normalization="unit")
     assert data.name == "pets"

@@ -186,13 +186,29 @@ def test_nested_models_are_folded_inside(randomise):
     assert not kinds(inner) & {*OWN, "BatchNormalization"}
 
 
-def test_a_folded_model_opens_without_the_package(randomise, tmp_path):
-    model = randomise(
-        rrelu_tf.models.create(
-            "resnet20", num_classes=3, input_shape=(8, 8, 3), activation="rrelu"
-        )
+@pytest.fixture(params=["resnet20", "vit_tiny", "over time"])
+def own_layers(request):
+    """A model with layers of this package, of each kind."""
+    if request.param == "over time":
+        i = keras.Input((8, 8, 3))
+        x = layers.TimeDistributed(layers.Conv1D(4, 3))(i)
+        x = layers.TimeDistributed(RReLU(), name="rotated")(x)
+        return keras.Model(i, layers.Dense(3)(layers.Flatten()(x)))
+    activation = "rgelu" if request.param == "vit_tiny" else "rrelu"
+    options = {"depth": 2} if request.param == "vit_tiny" else {}
+    return rrelu_tf.models.create(
+        request.param,
+        num_classes=3,
+        input_shape=(8, 8, 3),
+        activation=activation,
+        **options,
     )
-    folded = rrelu_tf.fold(rrelu_tf.strip(model))
+
+
+def test_a_folded_model_opens_without_the_package(
+    own_layers, randomise, tmp_path
+):
+    folded = rrelu_tf.fold(rrelu_tf.strip(randomise(own_layers)))
     folded.save(tmp_path / "folded.keras")
     folded.export(tmp_path / "saved", verbose=False)
     images = np.random.default_rng(0).normal(size=(2, 8, 8, 3))

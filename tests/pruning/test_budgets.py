@@ -154,7 +154,7 @@ def test_a_budget_that_removes_nothing_is_refused(model, scores, name):
 
 
 def test_a_budget_on_scores_of_no_layer_is_refused(model):
-    with pytest.raises(UserError, match="least that can be reached"):
+    with pytest.raises(UserError, match="Received: scores={}$"):
         rrelu_tf.select({}, model=model, flops=0.5)
 
 
@@ -167,7 +167,7 @@ class Channels:
 
     def compare(self, before, after, batch, *, repeats):
         assert repeats > 1
-        self.batches.append(np.asarray(batch))
+        self.batches.append(keras.tree.map_structure(np.asarray, batch))
         times = [self.of(model.count_params()) for model in (before, after)]
         return types.SimpleNamespace(
             cpu_ratio=times[1] / times[0],
@@ -242,13 +242,24 @@ def test_a_latency_is_measured_on_a_batch_of_the_models_input(
     assert clock.batches[0].std() > 0.5
 
 
-def test_a_latency_of_models_without_one_known_input_is_refused(scores):
-    i, j = keras.Input((8,)), keras.Input((8,))
-    x = layers.Dense(4, name="stem")(layers.Add()([i, j]))
-    two = keras.Model([i, j], layers.Dense(2)(x), name="two")
+def test_a_latency_is_measured_on_every_input_in_its_structure(clock):
+    i = keras.Input((8,), name="b")
+    j = keras.Input((), dtype="int32", name="a")
+    embedded = layers.Embedding(5, 8)(j)
+    x = layers.Dense(4, name="stem")(layers.Add()([i, embedded]))
+    model = keras.Model({"b": i, "a": j}, layers.Dense(2)(x))
+    keep = rrelu_tf.select({"stem": np.arange(4.0)}, model=model, latency=0.95)
+    assert keep["stem"].sum() < 4
+    batch = clock.batches[0]
+    assert batch["b"].shape == (budgets.BATCH, 8)
+    assert batch["b"].dtype == np.float32
+    assert batch["a"].shape == (budgets.BATCH,)
+    assert batch["a"].dtype == np.int32
+    assert model(batch).shape == (budgets.BATCH, 2)
+
+
+def test_a_latency_of_models_of_unknown_sizes_is_refused():
     given = {"stem": np.arange(4.0)}
-    with pytest.raises(UserError, match=r"Received: model=two with 2 inputs$"):
-        rrelu_tf.select(given, model=two, latency=0.5)
     i = keras.Input((None, None, 3))
     x = layers.GlobalAveragePooling2D()(conv("stem", 4)(i))
     any_size = keras.Model(i, layers.Dense(2)(x))
@@ -278,3 +289,42 @@ def test_a_flops_budget_refuses_what_nobody_counts():
     model = keras.Model(i, layers.Dense(2)(x))
     with pytest.raises(UserError, match="Received: layers=recurrent"):
         rrelu_tf.select({"units": np.arange(8)}, model=model, flops=0.5)
+
+
+def test_a_params_budget_needs_no_sizes():
+    i = keras.Input((None, None, 3))
+    x = layers.GlobalAveragePooling2D()(conv("stem", 8)(i))
+    model = keras.Model(i, layers.Dense(2)(x))
+    given = {"stem": np.arange(8.0)}
+    keep = rrelu_tf.select(given, model=model, params=0.5)
+    small = stripped(model, keep)
+    assert small.count_params() <= 0.5 * model.count_params()
+    assert small.get_layer("stem").filters > 1
+
+
+@pytest.mark.parametrize("name", ["flops", "params", "latency"])
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"round_to": 64}, "round_to=64 puts all that can go back"),
+        ({"min_fraction": 0.99}, "min_fraction=0.99, and one channel"),
+    ],
+)
+def test_a_budget_says_why_no_channel_can_go(
+    model, scores, clock, name, options, why
+):
+    with pytest.raises(UserError, match=f"Received: {name}=0.5$") as caught:
+        rrelu_tf.select(scores, model=model, **options, **{name: 0.5})
+    assert why in str(caught.value)
+    assert "of the model's" not in str(caught.value)
+
+
+def test_masks_that_save_nothing_are_no_least_that_can_be_reached():
+    i = keras.Input((3, 5))
+    twice = layers.Dense(4, name="a")  # called on two shapes: opaque
+    x, y = twice(i), twice(layers.Flatten()(i[:, :1]))
+    x = layers.Add()([layers.GlobalAveragePooling1D()(x), y])
+    model = keras.Model(i, layers.Dense(2)(x))
+    with pytest.raises(UserError, match="Received: params=0.5$") as caught:
+        rrelu_tf.select({"a": np.arange(4.0)}, model=model, params=0.5)
+    assert "saves nothing: rrelu_tf.explain(masked)" in str(caught.value)

@@ -135,7 +135,8 @@ def test_the_chain_ends_at_a_tensor_with_several_readers():
 
 
 def test_the_chain_ends_at_an_output_of_the_model():
-    model = build(conv("a"), norm("bn"), conv("b"), taps=["a"])
+    between = layers.ReLU(name="between")
+    model = build(conv("a"), between, norm("bn"), conv("b"), taps=["between"])
     masked = rrelu_tf.mask(model, {"a": KEEP})
     assert changed(model, masked) == {("a", "kernel"), ("a", "bias")}
 
@@ -303,7 +304,7 @@ def test_layers_inside_nested_models_have_keys_of_their_own():
 )
 def test_every_kind_of_convolution_is_masked_to_zero(layer, channels):
     i = keras.Input((6, 6, 3))
-    model = keras.Model(i, layer(i))
+    model = keras.Model(i, layers.Identity()(layer(i)))
     layer.bias.assign(np.arange(1, 1 + channels))
     keep = np.arange(channels) % 2 == 0
     masked = rrelu_tf.mask(model, {"a": keep})
@@ -370,3 +371,27 @@ def test_an_einsum_that_makes_several_axes_is_not_masked():
     model = keras.Model(image, x)
     with pytest.raises(UserError, match="Received: heads=EinsumDense$"):
         rrelu_tf.mask(model, {"heads": np.ones(5, bool)})
+
+
+@pytest.mark.parametrize("keep", [None, [True]])
+def test_what_is_no_dict_of_masks_is_refused(keep):
+    with pytest.raises(UserError, match=r"Received: keep=(NoneType|list)$"):
+        rrelu_tf.mask(keras.Sequential([keras.Input((2,))]), keep)
+
+
+def test_layers_that_make_an_output_are_not_selected_from():
+    i = keras.Input((4,))
+    x = layers.Dense(4, name="inner")(i)
+    inner = keras.Model(i, [x, layers.Dense(4, name="last")(x)], name="box")
+    x, y = inner(i)
+    z = layers.Dense(4, name="logits")(layers.Dense(4, name="free")(x))
+    z = layers.Activation("softmax")(z)
+    model = keras.Model(i, [y, z, layers.Softmax()(layers.ReLU(name="r")(x))])
+    for key in ("box/last", "logits"):
+        rrelu_tf.strip(rrelu_tf.mask(model, {key: KEEP}))  # zeros, as asked
+        with pytest.raises(UserError, match=f"Received: key={key}$"):
+            scores = {"free": np.ones(4), key: np.ones(4)}
+            rrelu_tf.select(scores, model=model, threshold=0.5)
+    keep = {"box/inner": KEEP, "free": KEEP}
+    small = rrelu_tf.strip(rrelu_tf.mask(model, keep))
+    assert small.get_layer("free").units == KEEP.sum()

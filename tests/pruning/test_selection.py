@@ -187,6 +187,14 @@ def test_impossible_budgets_are_refused_in_one_line(name, budget):
     refused(f"{name}={budget}", **{name: budget})
 
 
+@pytest.mark.parametrize(
+    ("scores", "received"), [({}, "{}"), (None, "NoneType"), ([1], "list")]
+)
+@pytest.mark.parametrize("amount", ["sparsity", "threshold"])
+def test_no_scores_are_refused(scores, received, amount):
+    refused(f"scores={received}", scores, **{amount: 0.5})
+
+
 def test_exactly_one_amount_is_given():
     refused("threshold=None")
     refused("threshold=0, flops=0.5", threshold=0, flops=0.5)
@@ -230,3 +238,14 @@ def test_a_budget_needs_a_model(name):
 def test_scores_that_are_no_numbers_are_refused(values, received):
     refused(received, scores={"a": values}, threshold=0)
     refused(received, scores={"a": values}, sparsity=0.5)
+
+
+def test_ragged_scores_are_refused():
+    refused("a=list", {"a": [[1], [1, 2]]}, sparsity=0.5)
+
+
+def test_a_sparsity_says_why_no_channel_can_go():
+    message = refused("sparsity=0.5", sparsity=0.5, min_fraction=0.9)
+    assert "min_fraction=0.9, and one channel at the least" in message
+    message = refused("sparsity=0.5", {"a": np.ones(1)}, sparsity=0.5)
+    assert "none can go" in message

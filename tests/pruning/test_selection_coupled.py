@@ -154,3 +154,85 @@ def test_a_key_that_is_not_in_the_model_is_refused(model, scores):
 def test_scores_of_another_length_than_the_layer_are_refused(model):
     with pytest.raises(UserError, match=r"Received: a=array of shape \(4,\)$"):
         rrelu_tf.select({"a": INNER}, model=model, sparsity=0.5)
+
+
+def tied(held_by):
+    """a meets a layer; units are free, b meets both, coupled."""
+    i = keras.Input((3, 6), name="tokens")
+    x = layers.Dense(6, activation="relu", name="a")(i)
+    x = layers.Add()([x, held_by(i, x)])
+    y = layers.Dense(8, activation="relu", name="units")(x)
+    x = layers.Add()([layers.Dense(6, name="b")(y), x])
+    return keras.Model(i, layers.Dense(2, name="head")(x))
+
+
+HELD = {
+    "the input tokens": lambda i, x: i,
+    "mha (MultiHeadAttention)": (
+        lambda i, x: layers.MultiHeadAttention(2, 3, name="mha")(x, x)
+    ),
+    "other (Dense)": lambda i, x: layers.Dense(6, name="other")(i),
+    "lstm (LSTM)": (
+        lambda i, x: layers.LSTM(6, return_sequences=True, name="lstm")(i)
+    ),
+    "numbers other than 0": (lambda i, x: layers.Activation("sigmoid")(x)),
+}
+FREE = {"a": A, "b": B}
+UNITS = {"units": np.arange(8.0), **FREE}
+
+
+@pytest.mark.parametrize("holder", list(HELD))
+@pytest.mark.parametrize("amount", ["sparsity", "params"])
+def test_if_all_is_tied_to_what_has_no_score_that_is_named(holder, amount):
+    model = tied(HELD[holder])
+    with pytest.raises(UserError) as caught:
+        rrelu_tf.select(FREE, model=model, align="couple", **{amount: 0.5})
+    message = str(caught.value)
+    assert f"they are tied to {holder}. Received: {amount}=0.5" in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("holder", list(HELD))
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"threshold": 4.5},
+        {"sparsity": 0.5},
+        {"sparsity": 0.5, "scope": "layer"},
+        {"params": 0.95},
+    ],
+)
+def test_what_is_tied_stays_and_the_rest_goes(holder, options):
+    model = tied(HELD[holder])
+    options = {**options, "align": "couple"}
+    keep = rrelu_tf.select(UNITS, model=model, **options)
+    assert keep["a"].all() and keep["b"].all()
+    assert not keep["units"].all()
+    small = rrelu_tf.strip(rrelu_tf.mask(model, keep), align="couple")
+    for key in ("a", "b", "units"):
+        assert (small.get_layer(key).units == keep[key].sum()).all()
+    if "sparsity" in options:  # of what can go
+        assert keep["units"].sum() == 4
+
+
+def test_a_threshold_that_coupled_keeps_everything_is_no_error():
+    model = tied(HELD["the input tokens"])
+    keep = rrelu_tf.select(FREE, model=model, align="couple", threshold=5)
+    assert all(stays.all() for stays in keep.values())
+
+
+def test_groups_of_a_norm_go_whole_unless_it_makes_numbers_of_zeros():
+    i = keras.Input((3, 6))
+    norm = layers.GroupNormalization(2, name="gn")
+    x = layers.Dense(4, name="b")(norm(layers.Dense(6, name="a")(i)))
+    model = keras.Model(i, layers.Dense(2)(x))
+    options = {"model": model, "align": "couple", "sparsity": 0.34}
+    scores = {"a": np.arange(6.0), "b": 100 + np.arange(4.0)}
+    keep = rrelu_tf.select(scores, **options)
+    small = rrelu_tf.strip(rrelu_tf.mask(model, keep), align="couple")
+    assert keep["a"].tolist() == [False] * 3 + [True] * 3
+    assert small.get_layer("a").units == 3
+    norm.beta.assign(np.ones(6))
+    keep = rrelu_tf.select(scores, **options)
+    assert keep["a"].all()
+    assert keep["b"].tolist() == [False, True, True, True]

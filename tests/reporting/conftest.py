@@ -24,6 +24,8 @@ def _result(
     notes=(),
     convention=None,
     label=None,
+    origin=None,
+    block_filters=None,
     **flags,
 ):
     recipe = Recipe(**flags).to_dict()
@@ -37,7 +39,29 @@ def _result(
         machine={"system": "Linux", "cpus": 2, "gpus": []},
         pruned=None if flops is None else _pruned(accuracy, flops, notes),
         convention=convention,
+        origin=origin,
+        block_filters=block_filters,
     )
+
+
+@pytest.fixture
+def origin():
+    """Function that makes the origin of a run that goes on from a pruned one.
+
+    Half of the FLOPs were left; `flags` are those of the run that was pruned.
+    """
+    return _origin
+
+
+def _origin(score="slope", **flags):
+    dense = {"parameters": 2000, "weights": 1000, "flops": 1000}
+    return {
+        "network": "resnet20",
+        "flags": Recipe(**flags).to_dict(),
+        "pruning": {"score": score},
+        "dense": dense,
+        "costs": {"parameters": 1000, "weights": 750, "flops": 500},
+    }
 
 
 def _pruned(accuracy, flops, notes):

@@ -57,3 +57,72 @@ def test_a_single_run_has_no_spread_and_unknown_none_at_all(result):
     (single,) = group([result(accuracy=0.5)])
     assert single.spread(lambda run: run.accuracy) == (0.5, None)
     assert single.spread(lambda run: run.saving("flops")) == (None, None)
+
+
+def test_runs_that_go_on_from_their_own_seed_s_model_are_one_recipe(
+    result, origin
+):
+    runs = [
+        result(start=f"runs/a{seed}/model.keras", seed=seed, origin=found)
+        for seed in (0, 1, 2)
+        for found in (origin(seed=seed),)
+    ]
+    assert [one.seeds for one in group(runs)] == [[0, 1, 2]]
+    others = [
+        result(start="b.keras", origin=origin(weight_decay=1e-3)),
+        result(start="c.keras", origin=origin(score="bn")),
+        result(),
+    ]
+    first, *found = group([*runs, *others])
+    assert first.seeds == [0, 1, 2]
+    assert first.flags["start"] == "pruned resnet20"
+    flags = [one.flags for one in found]
+    assert flags[0]["start_weight_decay"] == 1e-3
+    assert flags[1]["start_score"] == "bn"
+    assert flags[2]["start"] == "scratch"
+
+
+def test_seeds_that_go_on_from_one_seed_s_model_are_another_recipe(
+    result, origin
+):
+    start = {"start": "model.keras", "origin": origin(seed=0)}
+    same = [result(seed=seed, **start) for seed in (0, 1, 2)]
+    assert [one.seeds for one in group(same)] == [[0, 1, 2]]
+    own = [result(seed=s, start="m", origin=origin(seed=s)) for s in (1, 2)]
+    assert [one.seeds for one in group([*same, *own])] == [[0, 1, 2], [1, 2]]
+
+
+def test_where_only_a_path_is_known_its_seed_is_left_out(result):
+    paths = ["runs/x-seed0/a.keras", "runs/x-seed11/a.keras"]
+    runs = [
+        result(seed=seed, start=path)
+        for seed, path in zip((0, 11), paths, strict=True)
+    ]
+    assert [one.seeds for one in group(runs)] == [[0, 11]]
+    runs.append(result(seed=1, start=paths[1]))
+    assert [one.seeds for one in group(runs)] == [[0, 11], [1]]
+
+
+def test_a_seed_that_could_not_be_pruned_stays_with_its_recipe(result):
+    runs = [
+        result(seed=0, flops=500, accuracy=0.9),
+        result(seed=1, accuracy=0.8),
+        result(seed=2, flops=400, accuracy=0.9),
+    ]
+    (whole,) = group(runs)
+    assert (whole.seeds, whole.whole) == ([0, 1, 2], 1)
+    saved = whole.spread(lambda run: run.saving("flops"))
+    assert saved[0] == pytest.approx(np.mean([0.5, 0, 0.6]))
+    accuracy = whole.spread(lambda run: run.final_accuracy)
+    assert accuracy[0] == pytest.approx(np.mean([0.89, 0.8, 0.89]))
+    zetas = whole.spread(lambda run: run.pruned.notes["zeta"], whole=False)
+    assert zetas == (pytest.approx(0.1), pytest.approx(0.0))
+
+
+def test_a_run_belongs_to_no_pruning_where_there_are_two(result):
+    runs = [
+        result(seed=0, flops=500),
+        result(seed=1, flops=500, notes={"score": "bn"}),
+        result(seed=2),
+    ]
+    assert [one.seeds for one in group(runs)] == [[0], [1], [2]]

@@ -8,6 +8,7 @@ import pytest
 from rrelu_tf.commands import prune, train
 from rrelu_tf.errors import UserError
 from rrelu_tf.reporting import runs
+from rrelu_tf.training.run_folder import Run
 
 # TensorFlow cannot take its determinism back: other tests would run under it.
 IN_PROCESS = "--nodeterministic"
@@ -48,12 +49,68 @@ def test_a_run_holds_what_its_report_says(trained):
     assert result.saving("flops") is None
 
 
-def test_a_run_that_started_from_a_file_goes_by_its_name(pruned, tmp_path):
-    run, start = tmp_path / "run", pruned / "pruned" / "model.keras"
-    flags = [f"--start={start}", "--epochs=1", "--learning_rate=0.02"]
-    assert train.main(["train", *flags, f"--run={run}", IN_PROCESS]) == 0
+def went_on(start, run, *more):
+    given = [f"--start={start}", "--epochs=1", "--learning_rate=0.02", *more]
+    assert train.main(["train", *given, f"--run={run}", IN_PROCESS]) == 0
+    return run
+
+
+def test_a_run_from_a_pruned_model_is_known_by_its_source(pruned, tmp_path):
+    run = went_on(pruned / "pruned" / "model.keras", tmp_path / "run")
+    source, result = runs.collect([pruned, run])
+    assert result.recipe["arch"] == "fcnn"
+    for quantity in ("parameters", "weights", "flops"):
+        saving = result.saving(quantity)
+        assert saving == pytest.approx(source.saving(quantity))
+    assert (run / "report.md").read_text().startswith("# fcnn with rrelu on")
+    # Pruned again, it still is compared with the dense net.
+    assert prune.main(["prune", f"--run={run}", "--zeta=1"]) == 0
+    shutil.rmtree(run / "checkpoints")
+    (again,) = runs.collect([run])
+    assert again.before.flops == source.before.flops
+    assert again.after.flops < source.after.flops
+    last = went_on(run / "pruned" / "model.keras", tmp_path / "last")
+    (result,) = runs.collect([last])
+    assert result.saving("flops") == pytest.approx(again.saving("flops"))
+
+
+def test_runs_older_than_the_notes_are_looked_up(pruned, tmp_path):
+    run = went_on(pruned / "pruned" / "model.keras", tmp_path / "run")
+    edit(run / "run.json", lambda info: info.pop("origin"))
+    source, old = runs.collect([pruned, run])
+    assert old.recipe["arch"] == "fcnn"
+    assert old.before.flops == source.before.flops
+
+
+def test_sources_older_than_some_flags_have_their_defaults(pruned, tmp_path):
+    run = went_on(pruned / "pruned" / "model.keras", tmp_path / "run")
+    (new,) = runs.collect([run])
+    edit(
+        run / "run.json",
+        lambda info: info["origin"]["flags"].pop("two_step_epochs"),
+    )
+    (old,) = runs.collect([run])
+    assert old.origin == new.origin
+    for wrong in ({"flags": 5}, {"flags": {}}, {"dense": {"flops": "x"}}):
+        edit(run / "run.json", lambda i, w=wrong: i["origin"].update(w))
+        with pytest.raises(UserError, match=f"Received: run={run}$"):
+            runs.collect([run])
+
+
+def test_a_dense_run_that_goes_on_saves_nothing(trained, tmp_path):
+    run = went_on(trained, tmp_path / "run")
     (result,) = runs.collect([run])
-    assert result.recipe["arch"] == "model"
+    assert result.recipe["arch"] == "fcnn"
+    assert result.is_dense
+
+
+def test_a_run_from_an_unknown_file_goes_by_its_name(trained, tmp_path):
+    Run.open(trained).last().save(tmp_path / "mine.keras")
+    (result,) = runs.collect(
+        [went_on(tmp_path / "mine.keras", tmp_path / "run")]
+    )
+    assert result.recipe["arch"] == "mine"
+    assert (result.is_dense, result.saving("flops")) == (False, None)
 
 
 def test_a_pruned_run_holds_exact_savings(pruned):
@@ -65,6 +122,22 @@ def test_a_pruned_run_holds_exact_savings(pruned):
         saved = 1 - after[quantity] / before[quantity]
         assert 0 < saved < 1
         assert result.saving(quantity) == pytest.approx(saved)
+
+
+def test_filters_alive_are_those_of_the_net_that_is_left(pruned, tmp_path):
+    run = shutil.copytree(pruned, tmp_path / "run")
+    dense, left = {"layer1_0": 32}, {"layer1_0": 9}
+    edit(
+        run / "report.json",
+        lambda report: report["last"].update(block_filters=dense),
+    )
+    assert runs.collect([run])[0].block_filters is None
+    edit(
+        run / "pruned" / "manifest.json", lambda m: m.update(block_filters=left)
+    )
+    assert runs.collect([run])[0].block_filters == left
+    shutil.rmtree(run / "pruned")
+    assert runs.collect([run])[0].block_filters == dense
 
 
 def test_the_seed_convention_is_told_where_there_is_one(pruned, tmp_path):
@@ -111,6 +184,34 @@ def half(file):
     file.write_text(file.read_text()[:99])
 
 
+def flags(**values):
+    """Damage of a run.json: a flag has another value."""
+    return lambda file: edit(file, lambda info: info["flags"].update(values))
+
+
+def not_a_number(report):
+    report["last"]["test_accuracy"] = float("nan")
+
+
+def not_finite(report):
+    report["after"]["flops"] = float("inf")
+
+
+def below_0(manifest):
+    manifest["block_filters"] = {"block": -1}
+
+
+def test_a_run_older_than_some_flags_has_their_defaults(pruned, tmp_path):
+    run = shutil.copytree(pruned, tmp_path / "old")
+    younger = ("arch_options", "start", "two_step_epochs", "gamma_l1")
+    edit(
+        run / "run.json",
+        lambda info: [info["flags"].pop(name) for name in younger],
+    )
+    (old,), (new,) = runs.collect([run]), runs.collect([pruned])
+    assert old.recipe == new.recipe
+
+
 @pytest.mark.parametrize(
     "damage, rule",
     [
@@ -127,9 +228,44 @@ def half(file):
             damaged("run.json", lambda f: edit(f, lambda r: r.pop("data"))),
             "whole run.json and report.json",
         ),
+        (damaged("run.json", flags(arch=5)), "readable run.json"),
+        (damaged("run.json", flags(epochs=1.5)), "readable run.json"),
+        (damaged("run.json", flags(seed=True)), "readable run.json"),
+        (damaged("run.json", flags(start=None)), "readable run.json"),
+        (damaged("run.json", flags(epochs=0)), "readable run.json"),
+        (
+            damaged(
+                "run.json", lambda f: edit(f, lambda r: r.update(flags={}))
+            ),
+            "readable run.json",
+        ),
+        (
+            damaged(
+                "run.json", lambda f: edit(f, lambda r: r.update(flags=[]))
+            ),
+            "readable run.json",
+        ),
+        (
+            damaged(
+                "run.json", lambda f: edit(f, lambda r: r.update(origin=5))
+            ),
+            "readable run.json",
+        ),
+        (
+            damaged("report.json", lambda f: edit(f, not_a_number)),
+            "whole run.json and report.json",
+        ),
+        (
+            damaged("pruned/report.json", lambda f: edit(f, not_finite)),
+            "in pruned/",
+        ),
         (damaged("pruned/report.json", half), "in pruned/"),
         (damaged("pruned/manifest.json", lambda f: f.unlink()), "in pruned/"),
         (damaged("pruned/manifest.json", half), "in pruned/"),
+        (
+            damaged("pruned/manifest.json", lambda f: edit(f, below_0)),
+            "in pruned/",
+        ),
         (
             damaged("pruned/report.json", lambda f: edit(f, dict.clear)),
             "in pruned/",

@@ -59,6 +59,28 @@ def test_seeds_are_mean_and_spread(result):
     assert plain["test accuracy"] == "91.00 %"
 
 
+def test_a_seed_that_could_not_be_pruned_is_counted_and_said(result):
+    runs = [
+        result(seed=0, accuracy=0.93, flops=400),
+        result(seed=1, accuracy=0.90),
+    ]
+    (row,) = cells(table.of_recipes(group(runs)))
+    assert row["seeds"] == "0, 1 (1 of 2 could not be pruned)"
+    assert row["zeta"] == "0.1"
+    assert row["pruned: test accuracy"] == "91.00 ± 1.41 %"
+    assert row["FLOPs per image saved"] == "30.00 ± 42.43 %"
+
+
+def test_a_run_from_a_pruned_model_saves_what_that_one_did(result, origin):
+    run = result(start="a.keras", origin=origin())
+    (row,) = cells(table.of_runs([run]))
+    assert row["FLOPs per image"] == "1,000 => 500 (-50.00 %)"
+    assert row["pruned: test accuracy"] == row["zeta"] == "-"
+    again = result(start="a.keras", origin=origin(), flops=250)
+    (row,) = cells(table.of_runs([again]))
+    assert row["FLOPs per image"] == "1,000 => 250 (-75.00 %)"
+
+
 def test_no_cell_breaks_out_of_the_markdown(result):
     evil = "a|b\n<script>alert(1)</script> `x` [y](z) *w*"
     text = table.markdown([table.of_runs([result(label=evil)])])

@@ -98,9 +98,9 @@ class WideGrower(Grower, WideMenu):
     def steps(self, x):
         rank = len(x.shape) - 2
         more = [self.noise, self.activation_layer, self.own, self.turn]
-        more += {1: [self.sequence, self.recurrent], 2: [self.first]}.get(
-            rank, []
-        )
+        more += [self.dead_branch, self.operation, self.along, self.stacked]
+        steps = [self.sequence, self.recurrent, self.masked, self.grouped]
+        more += {1: steps, 2: [self.first]}.get(rank, [])
         more += [self.volume, self.volume] if rank == 3 else []
         return super().steps(x) + more
 

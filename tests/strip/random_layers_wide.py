@@ -2,6 +2,7 @@
 
 import keras
 from keras import layers, ops
+from keras.src.applications.inception_resnet_v2 import CustomScaleLayer
 
 import rrelu_tf
 
@@ -26,11 +27,33 @@ class WideMenu:
             return x
         return Scaled(name=self.name("scaled"))(x)
 
+    def dead_branch(self, x):
+        """A branch that may be wholly dead, joined in any way."""
+        if x.sparse or None in x.shape[1:]:
+            return x
+        made = layers.Dense(x.shape[-1], name=self.name("branch"))
+        dead = self.rotated(made(x))
+        if self.chance(0.3):
+            dead = self.norm(dead)
+        if self.chance(0.3):
+            dead = ops.sigmoid(dead)
+        if self.chance(0.2) and len(x.shape) == 4:
+            pool = layers.GlobalAveragePooling2D(keepdims=True)
+            dead = pool(dead)
+        kinds = ("Add", "Subtract", "Average", "Multiply", "Maximum", "Minimum")
+        both = [x, dead][:: self.pick([1, -1])]
+        if self.chance(0.2) and x.shape == dead.shape:
+            return CustomScaleLayer(0.3, name=self.name("join"))(both)
+        kind = getattr(layers, self.pick(kinds))
+        return kind(name=self.name("join"))(both)
+
     def noise(self, x):
         """What does nothing at inference."""
         name = self.name("noise")
+        by_example = (None, *[1] * (len(x.shape) - 1))
         return self.pick(
             [
+                layers.Dropout(0.5, noise_shape=by_example, name=name),
                 layers.GaussianDropout(0.5, name=name),
                 layers.GaussianNoise(0.5, name=name),
                 layers.AlphaDropout(0.5, name=name),
@@ -57,6 +80,67 @@ class WideMenu:
             ]
         )(x)
 
+    def operation(self, x):
+        """More of `keras.ops` of one tensor."""
+        return self.pick(
+            [
+                ops.arctan,
+                ops.floor,
+                ops.stop_gradient,
+                ops.hard_shrink,
+                ops.tanh_shrink,
+                ops.sparse_sigmoid,
+                lambda x: ops.power(ops.tanh(x), 3),
+                lambda x: ops.threshold(x, 0.2, -0.3),
+                lambda x: ops.cast(ops.sign(x), "float64"),
+            ]
+        )(x)
+
+    def along(self, x):
+        """Mixed along one axis or more, the channels' among them or not."""
+        rank = len(x.shape)
+        axis = self.pick(range(1, rank))
+        some = sorted({axis, self.pick(range(1, rank))})
+        keep = self.chance(0.5) or len(some) == rank - 1
+        reduce = self.pick([ops.mean, ops.sum, ops.max, ops.min, ops.var])
+        return self.pick(
+            [
+                lambda: layers.Softmax(axis, name=self.name("softmax"))(x),
+                lambda: ops.softmax(x, axis=axis),
+                lambda: ops.log_softmax(x, axis=axis),
+                lambda: reduce(x, axis=some, keepdims=keep),
+                lambda: reduce(x, axis=some, keepdims=keep),
+                lambda: reduce(x, axis=axis, keepdims=True),
+            ]
+        )()
+
+    def stacked(self, x):
+        """Stacked, sliced, taken apart."""
+        rank, size = len(x.shape), x.shape[-1]
+        new = self.pick(range(1, rank + 1))
+        start = int(self.rng.integers(size))
+        other = self.like(x)
+        shape = (-1, *x.shape[1:-1], size - start)
+        begin = (*[0] * (rank - 1), start)
+        axis = self.pick(range(1, rank))
+        return self.pick(
+            [
+                lambda: (
+                    ops.stack([x, other], axis=new)
+                    if rank < 5
+                    else ops.hstack([x, other])
+                ),
+                lambda: ops.stack([x, other], axis=new)[
+                    (*[slice(None)] * new, self.pick([0, 1]))
+                ],
+                lambda: ops.hstack([other, x]),
+                lambda: ops.slice(x, begin, shape),
+                lambda: self.pick(ops.array_split(x, 2, axis=axis)[:1]),
+                lambda: ops.stack(ops.unstack(x, axis=axis)[::-1], axis=axis),
+                lambda: ops.add(*ops.unstack(ops.stack([x, other], -1), 2, -1)),
+            ]
+        )()
+
     def turn(self, x):
         """Axes and elements moved about."""
         rank = len(x.shape) - 1
@@ -79,6 +163,7 @@ class WideMenu:
         return self.pick(
             [
                 layers.AveragePooling1D(2, padding="same", name=name),
+                lambda x: ops.max_pool(x, 2, padding="same"),
                 layers.AdaptiveMaxPooling1D(2, name=name),
                 layers.GlobalMaxPooling1D(keepdims=True, name=name),
                 layers.GlobalAveragePooling1D(name=name),
@@ -92,6 +177,22 @@ class WideMenu:
                 layers.Flatten("channels_first", name=name),
             ]
         )(x)
+
+    def masked(self, x):
+        """The mean over the steps that are left."""
+        if x.sparse:
+            return x
+        mask = ops.concatenate(
+            [ops.ones_like(x[:, :1, 0]), ops.sign(x[:, 1:, 0])], axis=1
+        )
+        name = self.name("masked")
+        pool = layers.GlobalAveragePooling1D(name=name)
+        return pool(x, mask=ops.greater(mask, 0.5))
+
+    def grouped(self, x):
+        """Grouped queries with keys of their own."""
+        layer = layers.GroupQueryAttention(2, 2, 1, name=self.name("grouped"))
+        return layer(x, self.like(x), key=self.like(x))
 
     def recurrent(self, x):
         """Opaque to strip: kept whole."""

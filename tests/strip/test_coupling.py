@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from planned import rrelu
 
 import rrelu_tf
 from rrelu_tf.errors import UserError
@@ -143,3 +144,14 @@ def test_constants_of_a_pre_activation_stream_need_no_gather(randomise, gap):
         small = rrelu_tf.strip(masked, align="couple")
         assert gap(masked, small) < 1e-12
         assert not any(isinstance(x, ChannelGather) for x in small.layers)
+
+
+def test_a_layer_across_the_channels_is_tied_to_none(finish):
+    i = keras.Input((4, 3))
+    x = layers.Permute((2, 1))(layers.Dense(3, name="a")(i))
+    x = rrelu([1, 0, 2, 1], "across")(x)
+    model = finish(i, layers.Dense(2)(x))
+    found = coupled(model, ["a", "across"])
+    numbers = [*found["a"], *found["across"]]
+    assert len(set(numbers)) == 7
+    assert "across" in rrelu_tf.explain(model)

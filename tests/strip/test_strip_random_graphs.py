@@ -46,5 +46,9 @@ def test_what_once_went_wrong_in_a_second_strip_is_right(seed):
     holds(seed, random_graphs.Grower)
 
 
+def test_nested_models_that_became_two_are_recorded_apart():
+    holds(173218)
+
+
 def test_most_random_graphs_have_channels_to_lose():
     assert sum(random_graphs.holds(seed) > 0 for seed in range(8)) >= 6

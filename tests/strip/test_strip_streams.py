@@ -25,7 +25,11 @@ def test_the_norms_constants_behind_a_dead_activation_are_filled_in(
     finish, check
 ):
     model = residual(finish, [0, 0, 0, 0], [1, 1, 0, 1])
-    check(model, {"c1": 1, "inner": 1, "c2": 1, "bn": 1, "outer": 3})
+    gone = dict.fromkeys(("c1", "inner", "c2", "bn"))
+    small = check(model, {**gone, "stem": 3, "outer": 3})
+    beta = model.get_layer("bn").beta
+    assert np.abs(beta.numpy()).min() > 0
+    assert len(small.get_layer("add_gather").fill) == 3
 
 
 def test_a_dead_branch_goes_and_its_add_with_it(finish, check):

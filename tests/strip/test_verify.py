@@ -168,10 +168,38 @@ def test_other_shapes_are_refused(other):
     assert "Received: a=[(None, " in str(caught.value)
 
 
-@pytest.mark.parametrize("samples", [0, -3])
+@pytest.mark.parametrize("samples", [0, -3, 1.5, "a"])
 def test_no_samples_are_no_proof(samples):
     with pytest.raises(UserError, match=f"Received: samples={samples}$"):
         rrelu_tf.verify(dense(2, 2), dense(2, 2), samples=samples)
+
+
+@pytest.mark.parametrize("tolerance", ["a", -1, float("nan")])
+def test_what_is_no_tolerance_is_refused(tolerance):
+    with pytest.raises(UserError, match=f"Received: tolerance={tolerance}$"):
+        rrelu_tf.verify(dense(2, 2), dense(2, 2), tolerance=tolerance)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        rrelu_tf.strip,
+        rrelu_tf.fold,
+        rrelu_tf.explain,
+        rrelu_tf.profile,
+        lambda given: rrelu_tf.verify(dense(2, 2), given),
+        lambda given: rrelu_tf.mask(given, {}),
+        lambda given: rrelu_tf.select(
+            {"a": np.ones(2)}, flops=0.5, model=given
+        ),
+    ],
+)
+@pytest.mark.parametrize("given", [0, "a"])
+def test_what_is_no_model_is_refused_in_one_line(call, given):
+    with pytest.raises(UserError) as caught:
+        call(given)
+    assert str(caught.value).endswith(f"model={type(given).__name__}")
+    assert "\n" not in str(caught.value)
 
 
 def test_nested_models_run_in_float64_too(randomise):

@@ -63,11 +63,13 @@ def test_arch_options_reach_the_architecture():
     ("option", "received"),
     [
         ("depth", "arch_options=depth"),
+        ("num_classes=3", "arch_options=num_classes=3"),
+        ("activation='relu'", "arch_options=activation='relu'"),
         ("depth=two", "arch_options=depth=two"),
         ("depth=2.5", "depth=2.5"),
         ("depth=0", "depth=0"),
         ("patch_size=5", "patch_size=5"),
-        ("width=3", "width=3"),
+        ("width=3", "arch_options=width=3"),
     ],
 )
 def test_impossible_arch_options_are_refused(option, received):

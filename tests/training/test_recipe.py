@@ -44,6 +44,8 @@ def test_a_value_that_breaks_its_rule_is_refused(name, value):
         ("momentum", 0.5, {"optimizer": "adam"}),
         ("gamma", 0.5, {"schedule": "cosine_epoch"}),
         ("slope_l1", 1.0, {"activation": "relu"}),
+        ("slope_decay", 0.5, {"activation": "relu"}),
+        ("slope_decay", 0.5, {"weight_decay": 0.0}),
     ],
 )
 def test_a_value_without_effect_is_refused(name, value, others):

@@ -81,6 +81,13 @@ def test_a_run_to_start_from_must_be_one(tmp_path):
         trainer.train(recipe(tmp_path), tmp_path / "run")
 
 
+def test_the_activation_is_that_of_the_model(plain, pruned, tmp_path):
+    for start in (plain, pruned):
+        given = recipe(start, activation="rgelu")
+        with pytest.raises(UserError, match="rrelu.*Received: activation=rge"):
+            trainer.train(given, tmp_path / "run")
+
+
 def test_a_plain_model_stays_plain_with_a_plain_activation(plain, tmp_path):
     given = recipe(plain, activation="relu")
     run = trainer.train(given, tmp_path / "run")

@@ -2,6 +2,7 @@
 
 from rrelu_tf.strip.rules import (
     activations,
+    along,
     attention,
     channelwise,
     concatenate,
@@ -13,8 +14,10 @@ from rrelu_tf.strip.rules import (
     merge,
     movement,
     norms,
+    stack,
     wrapped,
 )
 from rrelu_tf.strip.rules.base import Call, Rule, Twin
 from rrelu_tf.strip.rules.registered import register
+from rrelu_tf.strip.rules.stand_ins import StandIn
 from rrelu_tf.strip.rules.table import passes_channels, rule, rule_of

@@ -180,17 +180,27 @@ class GroupedQuery(Attention):
     """`GroupQueryAttention`: heads, equally many for each key head.
 
     Its outputs, queries and values have equally many features, and its values
-    are as wide as its keys: those stay.
+    are as wide as its keys: those stay. Keys of their own get narrower.
     """
 
+    widens = "its queries, values and outputs must be equally wide"
+
     def needed(self, call):
-        """The whole inputs, for their width is the output's."""
-        count = len(call.node.inputs)
-        return [elements.uniform(True, call.shape_in(i)) for i in range(count)]
+        """The whole inputs, for their width is the output's; not of keys."""
+        return [
+            need if name == "key" else elements.uniform(True, call.shape_in(i))
+            for i, (name, need) in enumerate(
+                zip(self._names(call), super().needed(call), strict=True)
+            )
+        ]
 
     def _inputs(self, call):
-        count = len(call.node.inputs)
-        return [np.arange(call.shape_in(i)[-1]) for i in range(count)]
+        return [
+            rows if name == "key" else np.arange(call.shape_in(i)[-1])
+            for i, (name, rows) in enumerate(
+                zip(self._names(call), super()._inputs(call), strict=True)
+            )
+        ]
 
     def _columns(self, call):
         return np.arange(call.shape_out()[-1])

@@ -81,9 +81,11 @@ class Twin:
     Attributes:
         layer: the new, unbuilt layer; None passes the first input that is read
             on as every output.
-        inputs: per input, the layout that the layer wants; None for an input
-            that it does not read. An index -1 takes anything.
+        inputs: per input, the layout that the layer wants, or the `StandIn`
+            that it is given; None for an input that it does not read. An index
+            -1 takes anything.
         outputs: per output, the layout that it will hold.
+        hollow: whether outputs have the shape only of what they stand for.
         weights: attribute name, dotted inside sub-layers, -> value, once the
             layer is built; None for a layer that has its weights.
         constants: position among the node's constant arguments -> new array.
@@ -95,6 +97,7 @@ class Twin:
     inputs: list
     outputs: list
     weights: dict = dataclasses.field(default_factory=dict)
+    hollow: bool = False
     constants: dict = dataclasses.field(default_factory=dict)
     kept: dict = dataclasses.field(default_factory=dict)
     gather_name: str | None = None
@@ -111,15 +114,25 @@ class Rule:
         chained: whether a masked channel stays 0 through the layer.
         barrier: why every input is needed, for `explain`; None where a rule
             lets channels go.
+        widens: why it may need more inputs than any live output does, for
+            `explain`; None where it does not.
     """
 
     aligned = False
     chained = False
     barrier = "no rule knows this layer"
+    widens = None
 
     def covers(self, call):
         """Whether the rule holds for this layer as it is configured."""
         return True
+
+    def otherwise(self, call):
+        """The rule where this one does not cover a layer; None: opaque."""
+
+    def barring(self, call):
+        """Why this very call needs every channel; None where some may go."""
+        return self.barrier
 
     def axes(self, call, given):
         """Per output, the axes that may get narrower; `given` per input."""
@@ -285,5 +298,6 @@ class ChannelWise(Rule):
 
 def channel_axis(layer):
     """The channels' axis, not counting the batch: 0 or -1."""
-    first = getattr(layer, "data_format", None) == "channels_first"
-    return 0 if first else -1
+    given = getattr(layer, "data_format", "channels_last")
+    given = given or keras.config.image_data_format()
+    return 0 if given == "channels_first" else -1

@@ -2,13 +2,21 @@
 
 import keras
 import numpy as np
-from keras import layers
+from keras import layers, ops
 
 from rrelu_tf.layers import RGELU, BatchNormalization, RReLU, RSiLU
 from rrelu_tf.strip import elements
 from rrelu_tf.strip.cloning import clone
-from rrelu_tf.strip.rules.base import ChannelWise, Elementwise, value
+from rrelu_tf.strip.graph import operation_class
+from rrelu_tf.strip.rules.base import (
+    ChannelWise,
+    Elementwise,
+    channel_axis,
+    value,
+)
 from rrelu_tf.strip.rules.table import rule
+
+_IMAGES = keras.KerasTensor((None, 4, 4, 1))
 
 
 @rule(
@@ -24,7 +32,6 @@ from rrelu_tf.strip.rules.table import rule
     layers.MaxPooling1D,
     layers.MaxPooling2D,
     layers.MaxPooling3D,
-    layers.GlobalAveragePooling1D,
     layers.GlobalAveragePooling2D,
     layers.GlobalAveragePooling3D,
     layers.GlobalMaxPooling1D,
@@ -39,27 +46,72 @@ from rrelu_tf.strip.rules.table import rule
     layers.SpatialDropout1D,
     layers.SpatialDropout2D,
     layers.SpatialDropout3D,
+    operation_class(ops.average_pool, _IMAGES, 2),
+    operation_class(ops.max_pool, _IMAGES, 2),
 )
 class Spatial(ChannelWise):
     """Pools and the like: a constant channel stays what it is."""
+
+
+@rule(layers.GlobalAveragePooling1D)
+class Averaged(ChannelWise):
+    """The mean over all steps, or over those that a mask leaves."""
+
+    def covers(self, call):
+        """Known channels; a mask of steps by its name, if any."""
+        masked = len(call.node.inputs) == 2
+        mask = call.node.arguments.kwargs.get("mask")
+        named = isinstance(mask, keras.KerasTensor)
+        channels = call.shape_in()[channel_axis(call.layer)]
+        return channels is not None and masked == named
+
+    def map(self, call, values):
+        """The same; of masked steps 0 only, as there may be no other."""
+        if len(call.node.inputs) == 1:
+            return values
+        return np.where(values == 0, 0.0, np.nan)
+
+    def needed(self, call):
+        """The same channels as of the output, and the whole mask."""
+        masks = [
+            elements.uniform(True, call.shape_in(i))
+            for i in range(1, len(call.node.inputs))
+        ]
+        return super().needed(call) + masks
+
+    def twin(self, call):
+        """The same layer over the output's channels."""
+        twin = super().twin(call)
+        for i in range(1, len(call.node.inputs)):
+            twin.inputs.append(elements.whole(call.shape_in(i)))
+        return twin
 
 
 @rule(
     layers.ZeroPadding1D,
     layers.ZeroPadding2D,
     layers.ZeroPadding3D,
-    layers.Resizing,
 )
 class Framed(ChannelWise):
-    """A frame of zeros may be put around: only 0 stays what it is."""
-
-    def covers(self, call):
-        """Resizing with a frame of another value is opaque."""
-        return not getattr(call.layer, "fill_value", 0) and super().covers(call)
+    """A frame of zeros is put around: only 0 stays what it is."""
 
     def map(self, call, values):
         """0, or not known."""
         return np.where(values == 0, 0.0, np.nan)
+
+
+@rule(
+    layers.CenterCrop,
+    layers.Resizing,
+    operation_class(ops.image.resize, _IMAGES, (2, 2)),
+)
+class Resized(Framed):
+    """Images of another size, perhaps with a frame."""
+
+    def covers(self, call):
+        """A batch of images, with no frame of another value than 0."""
+        framed = getattr(call.layer, "fill_value", 0)
+        return not framed and len(call.shape_in()) == 3 and super().covers(call)
 
 
 @rule(
@@ -70,15 +122,16 @@ class Framed(ChannelWise):
     layers.ActivityRegularization,
 )
 class Dropout(Elementwise):
-    """Nothing at inference, unless its noise has a shape.
-
-    That may count the channels.
-    """
+    """Nothing at inference; its noise may be the same along whole axes."""
 
     def covers(self, call):
-        """No noise shape."""
+        """No noise of a shape that may count the channels."""
         shape = getattr(call.layer, "noise_shape", None)
-        return shape is None and super().covers(call)
+        fits = shape is None or (
+            len(shape) == 1 + len(call.shape_in())
+            and all(size in (1, None) for size in shape[1:])
+        )
+        return fits and super().covers(call)
 
 
 @rule(RReLU, RGELU, RSiLU)

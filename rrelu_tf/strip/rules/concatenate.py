@@ -13,9 +13,10 @@ from rrelu_tf.strip.rules.table import rule
 _OPERATION = operation_class(
     ops.concatenate, [keras.KerasTensor((None, 1))] * 2, axis=-1
 )
+_HSTACK = operation_class(ops.hstack, [keras.KerasTensor((None, 1))] * 2)
 
 
-@rule(layers.Concatenate, _OPERATION)
+@rule(layers.Concatenate, _OPERATION, _HSTACK)
 class Concatenate(Rule):
     """Outputs are the inputs' elements; an input without live ones goes."""
 
@@ -24,7 +25,7 @@ class Concatenate(Rule):
     def covers(self, call):
         """Known sizes along an axis that is not the batch."""
         sizes = [shape[self._axis(call)] for shape in self._shapes(call)]
-        return call.layer.axis != 0 and None not in sizes
+        return self._counted(call) != 0 and None not in sizes
 
     def axes(self, call, given):
         """Those of any input."""
@@ -82,8 +83,12 @@ class Concatenate(Rule):
         return Twin(layer, inputs, [tuple(layout)])
 
     def _axis(self, call):
-        axis = call.layer.axis
+        axis = self._counted(call)
         return axis - 1 if axis > 0 else axis
+
+    def _counted(self, call):
+        """The axis, the batch counted; that of `hstack` is 1."""
+        return getattr(call.layer, "axis", 1)
 
     def _shapes(self, call):
         return [call.shape_in(i) for i in range(len(call.node.inputs))]

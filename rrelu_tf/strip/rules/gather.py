@@ -6,25 +6,59 @@ from rrelu_tf.layers import ChannelGather
 from rrelu_tf.strip import elements
 from rrelu_tf.strip.cloning import clone
 from rrelu_tf.strip.rules import index_maps
-from rrelu_tf.strip.rules.base import Twin
-from rrelu_tf.strip.rules.movement import Movement
+from rrelu_tf.strip.rules.base import Rule, Twin
 from rrelu_tf.strip.rules.table import rule
 
 
 @rule(ChannelGather)
-class Gather(Movement):
+class Gather(Rule):
     """`ChannelGather`: new labels where that is possible.
 
-    So a chain of gathers becomes one.
+    So a chain of gathers becomes one. Along one axis its index map is the
+    layer's own: images are as large as they like.
     """
+
+    barrier = None
 
     def axes(self, call, given):
         """Those of the input, and the one along which it picks."""
         return [given[0] | {self._axis(call) % len(call.shape_out())}]
 
-    def _tries(self, call, sources):
-        yield self._labels(call, call.held[0])
-        yield self._gathered(call)
+    def tied(self, call, ties):
+        """The same channels, picked."""
+        return [self._picked(call, call.constant[0], 0)]
+
+    def constant(self, call):
+        """The constants, picked; and what the layer fills in."""
+        fill = np.array(call.layer.fill, float)
+        return [self._picked(call, call.constant[0], fill)]
+
+    def needed(self, call):
+        """The elements that live outputs are."""
+        shape = call.shape_in()
+        axis = self._axis(call) % len(shape)
+        indices = np.array(call.layer.indices)
+        alive = np.moveaxis(call.alive[0], axis, -1)
+        alive = np.broadcast_to(alive, (*alive.shape[:-1], len(indices)))
+        needed = np.zeros((*alive.shape[:-1], shape[axis]), bool)
+        for place in np.flatnonzero(indices >= 0):
+            needed[..., indices[place]] |= alive[..., place]
+        return [elements.compress(np.moveaxis(needed, -1, axis))]
+
+    def twin(self, call):
+        """New labels, or else the layer with less to pick."""
+        labels = self._labels(call, call.held[0])
+        return labels or self._gathered(call)
+
+    def _picked(self, call, array, fill):
+        """An array of the input's elements as one of the output's."""
+        axis, rank = self._axis(call) % array.ndim, array.ndim
+        indices = np.array(call.layer.indices)
+        if array.shape[axis] > 1:
+            array = np.take(array, np.maximum(indices, 0), axis=axis)
+        there = elements.along(indices >= 0, axis, rank)
+        fill = elements.along(np.broadcast_to(fill, indices.shape), axis, rank)
+        return elements.compress(np.where(there, array, fill))
 
     def _labels(self, call, have):
         """No layer: the picked channels under their numbers in the output.

@@ -111,6 +111,8 @@ class Linear(Channels, abc.ABC):
     their widest needs: the others are filled up with zeros.
     """
 
+    widens = "its groups are all as wide as the widest"
+
     @abc.abstractmethod
     def kernel(self, layer):
         """float array (taps, groups, in, out)."""

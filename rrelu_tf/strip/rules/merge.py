@@ -8,6 +8,7 @@ from rrelu_tf.strip import elements
 from rrelu_tf.strip.cloning import clone
 from rrelu_tf.strip.graph import operation_class
 from rrelu_tf.strip.rules.base import Rule, Twin, value
+from rrelu_tf.strip.rules.stand_ins import shape_giver, stand_ins
 from rrelu_tf.strip.rules.table import enter
 
 
@@ -20,16 +21,21 @@ class Merge(Rule):
     Args:
         function: of two float arrays; NaN in gives NaN out.
         absorbing: an operand that makes the output 0 on its own, or None.
-        neutral: whether an operand that is wholly 0 need not be read.
+        neutral: an operand that leaves the others as they are, or None.
+        ordered: whether it does not do so as the first.
     """
 
     aligned = True
     barrier = None
+    widens = "another of its inputs has them"
 
-    def __init__(self, function, absorbing=None, neutral=False):
+    def __init__(
+        self, function, absorbing=None, neutral=None, *, ordered=False
+    ):
         self._function = function
         self._absorbing = absorbing
         self._neutral = neutral
+        self._ordered = ordered
 
     def covers(self, call):
         """Shapes that broadcast once the batch is left out."""
@@ -75,46 +81,74 @@ class Merge(Rule):
         return [np.where(np.isfinite(made), made, np.nan)]
 
     def needed(self, call):
-        """The same elements of every input, but for inputs of zeros."""
-        alive = call.alive[0]
-        needed = [
-            elements.fit(alive, call.shape_in(i))
-            for i in range(len(call.node.inputs))
-        ]
-        read = self._read(call, needed)
+        """The same elements of every input that is to be there."""
+        known = stand_ins(call, self._read(call))
         return [
-            need if is_read else None
-            for need, is_read in zip(needed, read, strict=True)
+            None if i in known else need
+            for i, need in enumerate(self._read(call))
         ]
 
     def twin(self, call):
         """The same layer over what is live; gone if one operand is left."""
+        read = self._read(call)
+        known = stand_ins(call, read)
         layout = elements.hull(call.alive[0], call.shape_out())
-        inputs = [
-            None if have is None else _part(layout, call.shape_in(i))
-            for i, have in enumerate(call.have)
-        ]
-        single = sum(have is not None for have in call.have) == 1
-        passing = single and None in call.have
+        inputs = []
+        for i, need in enumerate(read):
+            part = None
+            if need is not None:
+                part = _part(layout, call.shape_in(i))
+                part = known[i].narrowed(part) if i in known else part
+            inputs.append(part)
         constants = {
             at: _slice(value(array), layout)
             for at, array in enumerate(call.node.constants)
         }
-        layer = None if passing else clone(call.layer)
-        return Twin(layer, inputs, [layout], constants=constants)
+        passing = None in inputs and len(inputs) - inputs.count(None) == 1
+        return Twin(
+            None if passing else clone(call.layer),
+            inputs,
+            [layout],
+            constants=constants,
+            hollow=passing and not call.alive[0].any(),
+        )
 
-    def _read(self, call, needed):
-        """Which inputs are read: all, unless zeros are neutral."""
-        count = len(needed)
-        shapes = [call.shape_in(i) for i in range(count)]
-        plain = call.same_dtypes() and set(shapes) == {call.shape_out()}
-        if not (self._neutral and plain and self._only_tensors(call)):
-            return [True] * count
-        read = [
-            bool((need & (constant != 0)).any())
-            for need, constant in zip(needed, call.constant, strict=True)
-        ]
-        return read if any(read) else [True, *[False] * (count - 1)]
+    def _read(self, call):
+        """Per input, bool array: needed, if need be as a stand-in.
+
+        None for an operand that does nothing, as a 0 to a sum; where nothing
+        is live, for all but one that gives the shape.
+        """
+        alive, count = call.alive[0], len(call.node.inputs)
+        needed = [elements.fit(alive, call.shape_in(i)) for i in range(count)]
+        if not alive.any():
+            read = {shape_giver(call)}
+        else:
+            read = self._effective(call, needed)
+        if read == {None}:
+            return needed
+        return [needed[i] if i in read else None for i in range(count)]
+
+    def _effective(self, call, needed):
+        """Numbers of the inputs without the neutral; one at the least."""
+        every = set(range(len(needed)))
+        ranks = {len(call.shape_in(i)) for i in every}
+        if self._neutral is None or not (
+            call.same_dtypes()
+            and ranks == {len(call.shape_out())}
+            and self._only_tensors(call)
+        ):
+            return every
+        read = {
+            i
+            for i, need in enumerate(needed)
+            if (self._ordered and i == 0)
+            or (need & (call.constant[i] != self._neutral)).any()
+        }
+        like = {i for i in every if call.shape_in(i) == call.shape_out()}
+        if like & read:
+            return read
+        return {min(like)} if like and not read else every
 
     def _only_tensors(self, call):
         if isinstance(call.layer, layers.Layer):
@@ -180,14 +214,14 @@ def _slice(array, layout):
 
 _PAIR = (keras.KerasTensor((None, 1)), keras.KerasTensor((None, 1)))
 
-enter(Merge(np.add, neutral=True), layers.Add, operation_class(ops.add, *_PAIR))
+enter(Merge(np.add, neutral=0.0), layers.Add, operation_class(ops.add, *_PAIR))
 enter(
-    Merge(np.multiply, absorbing=0.0),
+    Merge(np.multiply, absorbing=0.0, neutral=1.0),
     layers.Multiply,
     operation_class(ops.multiply, *_PAIR),
 )
 enter(
-    Merge(np.subtract),
+    Merge(np.subtract, neutral=0.0, ordered=True),
     layers.Subtract,
     operation_class(ops.subtract, *_PAIR),
 )
@@ -195,7 +229,7 @@ enter(Merge(np.maximum), layers.Maximum, operation_class(ops.maximum, *_PAIR))
 enter(Merge(np.minimum), layers.Minimum, operation_class(ops.minimum, *_PAIR))
 enter(Average(np.add), layers.Average)
 enter(
-    Merge(np.divide),
+    Merge(np.divide, neutral=1.0, ordered=True),
     operation_class(ops.divide, *_PAIR),
     operation_class(ops.true_divide, *_PAIR),
 )

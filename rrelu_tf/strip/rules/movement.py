@@ -26,6 +26,7 @@ class Movement(Rule):
     """Each output element is one input element, or a constant."""
 
     barrier = None
+    widens = "it moves them together with others"
 
     def covers(self, call):
         """What the trial shows to be a movement within each example."""
@@ -134,7 +135,7 @@ class Movement(Rule):
             return None
         for layer in (clone(call.layer), self.fitting(call, have, sizes)):
             made = layer and index_maps.run(call, layer, numbers)
-            if made is not None and all(
+            if len(made or []) == len(want) and all(
                 np.array_equal(x, y)
                 and index_maps.covers(alive, hold, source.shape)
                 for x, y, alive, hold, source in zip(
@@ -173,7 +174,7 @@ class Movement(Rule):
             return None
         shapes = [call.shape_out(i) for i in range(len(call.node.outputs))]
         fits = len(made) == len(shapes) and all(
-            source.shape == _known(shape)
+            source.shape == _known(shape) and source.size
             for source, shape in zip(made, shapes, strict=True)
         )
         return made if fits else None
@@ -198,6 +199,9 @@ def _float64(layer):
 _RESHAPE = operation_class(
     ops.reshape, keras.KerasTensor((None, 2, 2)), (-1, 4)
 )
+_SLICE = operation_class(
+    ops.slice, keras.KerasTensor((None, 2)), (0, 0), (-1, 1)
+)
 
 
 def _classes():
@@ -205,6 +209,10 @@ def _classes():
     tensor = keras.KerasTensor((None, 2, 2))
     return {
         _RESHAPE,
+        _SLICE,
+        operation_class(ops.array_split, tensor, 2, axis=-1),
+        operation_class(ops.unstack, tensor, axis=-1),
+        operation_class(ops.rot90, tensor, axes=(1, 2)),
         operation_class(ops.transpose, tensor, (0, 2, 1)),
         operation_class(ops.swapaxes, tensor, 1, 2),
         operation_class(ops.moveaxis, tensor, 1, 2),
@@ -226,11 +234,12 @@ class Moved(Movement):
     """Movements whose arguments count no channels, or stand as they are."""
 
     def fitting(self, call, have, sizes):
-        """A reshape to the new sizes."""
-        if type(call.layer) is not _RESHAPE:
+        """A reshape or a slice to the new sizes."""
+        name = {_RESHAPE: "newshape", _SLICE: "shape"}.get(type(call.layer))
+        if name is None:
             return None
-        batch = call.layer.newshape[0]
-        return clone(call.layer, newshape=(batch, *sizes[0]))
+        batch = getattr(call.layer, name)[0]
+        return clone(call.layer, **{name: (batch, *sizes[0])})
 
 
 @rule(layers.Reshape)

@@ -9,12 +9,13 @@ from rrelu_tf.errors import UserError
 from rrelu_tf.strip import elements
 from rrelu_tf.strip.cloning import clone
 from rrelu_tf.strip.rules.base import Rule, Twin, value
-from rrelu_tf.strip.rules.table import enter
+from rrelu_tf.strip.rules.stand_ins import shape_giver, stand_ins
+from rrelu_tf.strip.rules.table import enter, entered
 
 _PROBES = 2.0 ** np.arange(-8, 8)
 
 
-def register(layer_class, *, scale=None):
+def register(layer_class, *, scale=None, **unknown):
     """Lets `strip` take channels out of and through a layer of your own.
 
     By registering you vouch that each element of the output depends on the
@@ -27,23 +28,47 @@ def register(layer_class, *, scale=None):
             one output as large as each of its inputs.
         scale: name of the weight whose zeros make an output 0 for any input;
             None finds it by trying the layer on many inputs.
+        **unknown: none; other options are refused.
 
     Returns:
         `layer_class`.
 
     Raises:
-        UserError: something else than a layer class.
+        UserError: something else than a layer class, one of Keras's own or
+            one that has a rule; an unknown option.
     """
-    if not (
-        isinstance(layer_class, type)
-        and issubclass(layer_class, keras.layers.Layer)
-    ):
+    if unknown:
         raise UserError(
-            "Only a class of Keras layers can be registered. "
+            "register takes one option, scale. "
+            f"Received: {', '.join(f'{k}={v}' for k, v in unknown.items())}"
+        )
+    if not (scale is None or isinstance(scale, str)):
+        raise UserError(
+            f"scale must be the name of a weight. Received: scale={scale!r}"
+        )
+    if not registrable(layer_class):
+        raise UserError(
+            "Only a class of layers can be registered that is not Keras's own "
+            "and has no rule in rrelu_tf. "
             f"Received: layer_class={layer_class!r}"
         )
     enter(Registered(scale), layer_class)
     return layer_class
+
+
+def registrable(layer_class):
+    """Whether `register` takes a class, or took it before."""
+    if not (
+        isinstance(layer_class, type)
+        and issubclass(layer_class, keras.layers.Layer)
+    ):
+        return False
+    rule = entered(layer_class)
+    if rule is not None:
+        return isinstance(rule, Registered)
+    # Their rules are here, or nobody can vouch for them.
+    public = getattr(keras.layers, layer_class.__name__, None)
+    return public is not layer_class
 
 
 class Registered(Rule):
@@ -91,18 +116,44 @@ class Registered(Rule):
         return [made]
 
     def needed(self, call):
-        """The same elements of every input."""
-        return [call.alive[0]] * len(call.node.inputs)
+        """The same elements of every input that is to be there."""
+        known = stand_ins(call, self._read(call))
+        return [
+            None if i in known else need
+            for i, need in enumerate(self._read(call))
+        ]
 
     def twin(self, call):
         """The same layer, its weights and counts cut."""
         layout = elements.hull(call.alive[0], call.shape_out())
+        read = self._read(call)
+        known = stand_ins(call, read)
+        inputs = [
+            known[i].narrowed(layout)
+            if i in known
+            else None
+            if need is None
+            else layout
+            for i, need in enumerate(read)
+        ]
+        if None in inputs:
+            return Twin(None, inputs, [layout], hollow=True)
         weights = {
             name: elements.take(weight, layout[len(layout) - weight.ndim :])
             for name, weight in self._values(call.layer).items()
         }
-        inputs = [layout] * len(call.node.inputs)
         return Twin(self._narrow(call, layout), inputs, [layout], weights)
+
+    def _read(self, call):
+        """The same elements of every input; where none, of one for its shape.
+
+        None for the others.
+        """
+        giver = None if call.alive[0].any() else shape_giver(call)
+        return [
+            call.alive[0] if giver in (i, None) else None
+            for i in range(len(call.node.inputs))
+        ]
 
     def _narrow(self, call, layout):
         """The layer; arguments that equal the channels' count follow it."""

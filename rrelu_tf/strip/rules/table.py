@@ -28,6 +28,11 @@ def enter(made, *layer_classes):
         _TABLE[layer_class] = made
 
 
+def entered(layer_class):
+    """The `Rule` that the table has for a class; None if there is none."""
+    return _TABLE.get(layer_class)
+
+
 def rule_of(call):
     """The rule for a node, opaque where the table knows none that covers it.
 
@@ -38,7 +43,7 @@ def rule_of(call):
     found = _TABLE.get(known, OPAQUE)
     if call.node.shared and not call.graph.called_alike(call.node):
         return OPAQUE
-    return found if found.covers(call) else OPAQUE
+    return found if found.covers(call) else found.otherwise(call) or OPAQUE
 
 
 def passes_channels(graph, node):

@@ -1,6 +1,7 @@
 """Dead channels through every activation; softmax holds them back."""
 
 import keras
+import numpy as np
 import pytest
 from keras import layers, ops
 from planned import IMAGE, around, conv, rrelu
@@ -14,8 +15,8 @@ ELEMENTWISE = (
     *("celu", "elu", "exponential", "gelu", "hard_shrink", "hard_sigmoid"),
     *("hard_silu", "hard_tanh", "leaky_relu", "linear", "log_sigmoid"),
     *("mish", "relu", "relu6", "selu", "sigmoid", "silu", "soft_shrink"),
-    *("softplus", "softsign", "sparse_plus", "squareplus", "tanh"),
-    "tanh_shrink",
+    *("softplus", "softsign", "sparse_plus", "sparse_sigmoid"),
+    *("squareplus", "tanh", "tanh_shrink"),
 )
 
 
@@ -91,6 +92,45 @@ def test_noise_of_a_given_shape_may_count_the_channels(finish, check):
     check(finish(*around(layer)), {"a": 2, "act": 2, "x": 4})
 
 
+@pytest.mark.parametrize(
+    "noise", [(None, 1, 1, 1), (None, None, 1, None), (2, 1, 1, 1)]
+)
+def test_noise_of_a_shape_that_counts_no_channels_is_no_barrier(
+    noise, finish, check
+):
+    layer = layers.Dropout(0.5, noise_shape=noise, name="x")
+    small = check(finish(*around(layer)), {"a": 2, "act": 2, "x": 2})
+    assert small.get_layer("x").noise_shape == noise
+    trained = small(np.ones((2, *IMAGE)), training=True)
+    assert trained.shape == (2, *IMAGE[:2], 2)
+
+
+def stochastic_depth(slopes):
+    """A residual block whose branch is dropped by example."""
+    i = keras.Input(IMAGE)
+    skip = conv(i, 4, "stem")
+    x = rrelu(slopes)(conv(skip, 4, "branch"))
+    x = layers.Dropout(0.5, noise_shape=(None, 1, 1, 1), name="drop")(x)
+    return i, conv(layers.Add(name="add")([x, skip]), 2, "b")
+
+
+def test_a_dead_branch_of_stochastic_depth_becomes_its_skip(finish, check):
+    gone = dict.fromkeys(("branch", "act", "drop", "add"))
+    check(finish(*stochastic_depth([0, 0, 0, 0])), {"stem": 4, **gone})
+
+
+def test_ties_pass_through_noise_of_a_shape(finish, gap):
+    i, x = stochastic_depth([1, 0, 2, 0])
+    model = finish(i, x)
+    kernel = model.get_layer("stem").kernel
+    kernel.assign(kernel.numpy() * [1, 0, 1, 1])
+    model.get_layer("stem").bias.assign([0.5, 0.0, 0.5, 0.5])
+    small = rrelu_tf.strip(model, align="couple")
+    assert gap(model, small) < 1e-12
+    for name in ("stem", "branch", "drop", "add"):
+        assert small.get_layer(name).output.shape[-1] == 3
+
+
 def test_softmax_is_a_barrier_that_frees_what_it_reads(finish, check):
     i = keras.Input(IMAGE)
     x = rrelu([1, 0, 2, 0], "p")(conv(i, 4, "a"))
@@ -99,6 +139,16 @@ def test_softmax_is_a_barrier_that_frees_what_it_reads(finish, check):
 
 
 OPERATIONS = (
+    *(ops.arctan, ops.arcsinh, ops.ceil, ops.copy, ops.cosh, ops.erfc),
+    *(ops.exp2, ops.floor, ops.hard_shrink, ops.round, ops.sinc, ops.sinh),
+    *(ops.soft_shrink, ops.sparse_plus, ops.sparse_sigmoid, ops.squareplus),
+    *(ops.stop_gradient, ops.tan, ops.tanh_shrink, ops.trunc),
+    lambda x: ops.cast(ops.cast(x, "float32"), "float64"),
+    lambda x: ops.saturate_cast(ops.cast(x, "float32"), "float64"),
+    lambda x: ops.threshold(x, 0.2, -0.5),
+    lambda x: ops.power(x, 2),
+    lambda x: ops.power(1.5, x),
+    lambda x: ops.cbrt(ops.arccos(ops.tanh(x))),
     *(ops.abs, ops.celu, ops.cos, ops.elu, ops.erf, ops.exp, ops.expm1),
     *(ops.gelu, ops.hard_sigmoid, ops.hard_silu, ops.hard_tanh),
     *(ops.leaky_relu, ops.log_sigmoid, ops.negative, ops.relu, ops.relu6),
@@ -121,6 +171,19 @@ def test_operations_on_one_tensor_let_dead_channels_through(finish, check):
     ]
     widths = {f"r{n}": 1 for n in range(len(OPERATIONS))}
     check(finish(i, outputs), {"a": 1, "act": 1, **widths})
+
+
+@pytest.mark.parametrize(
+    "step", [ops.floor, ops.round, ops.sign, lambda x: ops.threshold(x, 0.5, 0)]
+)
+def test_no_number_but_0_is_put_on_a_side_of_a_step(step, finish, check):
+    i, x = around(lambda x: step(ops.sigmoid(x)), (3,))
+    check(finish(i, x), {"a": 2, "act": 2, "b": 2})
+
+
+def test_integers_are_no_business_of_the_rule(finish, check):
+    i, x = around(lambda x: ops.cast(ops.cast(x, "int32"), "float64"), (3,))
+    check(finish(i, x), {"a": 2, "act": 2})
 
 
 @pytest.mark.parametrize("operation", [ops.log, ops.reciprocal, ops.rsqrt])

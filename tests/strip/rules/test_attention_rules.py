@@ -6,6 +6,8 @@ import pytest
 from keras import layers
 from planned import rrelu
 
+import rrelu_tf
+
 pytestmark = pytest.mark.usefixtures("float64")
 
 
@@ -86,6 +88,27 @@ def test_a_key_head_goes_with_all_its_queries(finish, check):
     silence(model.get_layer("x"), [[1, 1], [1, 1], [0, 0], [0, 0]])
     small = check(model, {"x": 4})
     assert small.get_layer("x").num_key_value_heads == 1
+
+
+def test_keys_of_their_own_get_narrower(finish, check):
+    i, q = sequence("q", (1, 0, 0, 0))
+    j, v = sequence("v", (1, 1, 0, 0), steps=6)
+    h, k = sequence("k", (1, 0, 1, 1), steps=6)
+    x = layers.GroupQueryAttention(2, 4, 2, name="x")(q, v, key=k)
+    model = finish([i, j, h], layers.Dense(2)(x))
+    layer = model.get_layer("x")
+    silence(layer, [[1, 1], [1, 1], [0, 0], [0, 0]])
+    kernel = layer._key_dense.kernel
+    kernel.assign(kernel.numpy() * np.reshape([1, 1, 1, 0], (4, 1, 1)))
+    small = check(model, {"q": 1, "v": 2, "k": 2, "x": 4})
+    assert small.get_layer("x")._key_dense.kernel.shape == (2, 1, 2)
+
+
+def test_explain_says_why_grouped_queries_keep_their_width(finish):
+    i, x = sequence("a", (1, 1, 1, 1))
+    x = layers.GroupQueryAttention(2, 4, 2, name="x")(x, x)
+    text = rrelu_tf.explain(finish(i, layers.Dense(2)(x)))
+    assert "queries, values and outputs must be equally wide" in text
 
 
 @pytest.mark.parametrize(

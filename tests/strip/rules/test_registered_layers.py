@@ -98,3 +98,34 @@ def test_what_is_not_registered_is_a_barrier(finish, check):
 def test_only_classes_of_layers_can_be_registered():
     with pytest.raises(UserError, match="Received: layer_class"):
         rrelu_tf.strip.register(np.ndarray)
+
+
+@pytest.mark.parametrize(
+    "layer_class",
+    [
+        layers.Activation,
+        layers.Dense,
+        layers.LSTM,
+        layers.Lambda,
+        layers.Layer,
+        keras.Model,
+        rrelu_tf.layers.RReLU,
+    ],
+)
+def test_classes_of_keras_or_with_a_rule_keep_theirs(layer_class):
+    with pytest.raises(UserError, match=f"Received: .*{layer_class.__name__}"):
+        rrelu_tf.strip.register(layer_class)
+
+
+def test_a_class_can_be_registered_again():
+    assert rrelu_tf.strip.register(Scaled, scale="gamma") is Scaled
+    assert rrelu_tf.strip.register(Scaled) is Scaled
+
+
+@pytest.mark.parametrize(
+    ("options", "received"),
+    [({"axis": 1}, "axis=1"), ({"scale": 2}, "scale=2")],
+)
+def test_unknown_options_are_refused(options, received):
+    with pytest.raises(UserError, match=f"Received: {received}$"):
+        rrelu_tf.strip.register(Scaled, **options)

@@ -2,8 +2,10 @@
 
 import keras
 import pytest
-from keras import layers
+from keras import layers, ops
 from planned import around, rrelu
+
+import rrelu_tf
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -68,3 +70,42 @@ def test_resizing(interpolation, fill, finish, check):
     )
     width = 4 if fill else 2  # a frame of ones is no rule's business
     check(finish(*around(layer)), {"a": 2, "act": 2, "x": width})
+
+
+@pytest.mark.parametrize("size", [(4, 3), (8, 9)])  # cropped, or resized
+def test_a_crop_of_the_centre(size, finish, check):
+    layer = layers.CenterCrop(*size, name="x")
+    check(finish(*around(layer)), {"a": 2, "act": 2, "x": 2})
+
+
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda x, **options: ops.average_pool(x, 2, 1, "same", **options),
+        lambda x, **options: ops.max_pool(x, 2, **options),
+        lambda x, **options: ops.image.resize(x, (4, 3), **options),
+    ],
+)
+def test_operations_on_images(operation, first, finish, check):
+    def turned(x):
+        x = operation(
+            layers.Permute((3, 1, 2))(x), data_format="channels_first"
+        )
+        return layers.Permute((2, 3, 1))(x)
+
+    model = finish(*around(turned if first else operation))
+    if first:  # TensorFlow pools none on a CPU
+        assert rrelu_tf.strip(model).get_layer("a").units == 2
+    else:
+        check(model, {"a": 2, "act": 2})
+
+
+def test_resizing_what_has_no_batch_is_a_barrier(finish, check):
+    def resized(x):
+        return ops.image.resize(x, (5, 2))
+
+    i = keras.Input((5, 3), batch_size=3)
+    x = rrelu([1, 0, 2, 0])(layers.Dense(4, name="a")(i))
+    x = layers.Dense(2, name="b")(resized(x))
+    check(finish(i, x), {"a": 2, "act": 2})

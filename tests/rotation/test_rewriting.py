@@ -1,13 +1,17 @@
 """rotate: activations become rotated ones, the function stays the same."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers, ops
 
 import rrelu_tf
 from rrelu_tf.errors import UserError
 from rrelu_tf.layers import RGELU, Rotated, RReLU, RSiLU
+from rrelu_tf.strip.cloning import clone
 
 
 def rotated_layers(model):
@@ -93,7 +97,8 @@ def test_nested_and_shared_models_are_rotated_once():
     )
     i = keras.Input((4,))
     x = inner(inner(i))
-    model = keras.Model(i, layers.Activation("silu", name="act")(x))
+    x = layers.Activation("silu", name="act")(x)
+    model = keras.Model(i, layers.Dense(2)(x))
     rotated = rrelu_tf.rotate(model)
     scores = rrelu_tf.score(rotated, "slope")
     assert list(scores) == ["inner/d_rotated", "act"]
@@ -137,6 +142,92 @@ def test_what_is_no_plain_rectifier_is_left_and_listed(activation):
     x = type(activation).from_config(activation.get_config())(x)
     model = keras.Model(i, x)
     with pytest.warns(UserWarning, match="left as they are: other"):
+        rotated = rrelu_tf.rotate(model)
+    assert list(rotated_layers(rotated)) == ["d_rotated"]
+    assert_equal(model, rotated)
+
+
+@pytest.mark.parametrize(
+    ("function", "kind"),
+    [
+        *((keras.activations.relu, RReLU), (ops.relu, RReLU)),
+        *((keras.activations.gelu, RGELU), (tf.nn.relu, RReLU)),
+        *((keras.activations.silu, RSiLU), (ops.silu, RSiLU)),
+        *((ops.swish, RSiLU), (tf.nn.silu, RSiLU), (tf.nn.gelu, RGELU)),
+        *((layers.ReLU(), RReLU), (layers.Activation("gelu"), RGELU)),
+        (layers.Activation("swish"), RSiLU),
+    ],
+    ids=lambda x: getattr(x, "__name__", getattr(x, "name", None)),
+)
+@pytest.mark.parametrize("form", ["argument", "layer", "call"])
+def test_every_form_of_a_rectifier_is_rotated(function, kind, form):
+    i = keras.Input((3,))
+    if form == "argument":
+        x = layers.Dense(4, activation=function)(i)
+    elif form == "layer":
+        x = layers.Activation(function)(layers.Dense(4)(i))
+    elif function in (tf.nn.relu, tf.nn.silu, tf.nn.gelu):
+        with pytest.raises(ValueError):  # Keras lets them see no inputs
+            function(i)
+        return
+    else:
+        # A fresh one: a parameter's layer would remember its last call.
+        if isinstance(function, layers.Layer):
+            function = type(function).from_config(function.get_config())
+        x = function(layers.Dense(4)(i))
+    model = keras.Model(i, x)
+    rotated = rrelu_tf.rotate(model)
+    assert [type(x) for x in rotated_layers(rotated).values()] == [kind]
+    assert_equal(model, rotated)
+    rotated.layers[-1].slope.assign([0] * 4)
+    assert not np.asarray(rotated(np.ones((2, 3)))).any()
+
+
+@keras.saving.register_keras_serializable("tests")
+def ramp(x):
+    """A rectifier that nobody but its author knows."""
+    return ops.maximum(x, 0.0)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        *(ops.relu6, ops.leaky_relu, ops.gelu, tf.nn.relu6, ramp),
+        *(layers.LeakyReLU(), layers.ReLU(6.0), layers.PReLU()),
+        *(layers.Activation("relu6"), layers.ReLU(activity_regularizer="l1")),
+        layers.ReLU(dtype="float16"),
+    ],
+    ids=lambda x: getattr(x, "__name__", getattr(x, "name", None)),
+)
+def test_other_rectifiers_as_an_activation_are_left_and_listed(function):
+    i = keras.Input((3,))
+    x = layers.Dense(4, activation="relu", name="d")(i)
+    x = layers.Dense(4, activation=function, name="other")(x)
+    model = keras.Model(i, layers.Dense(2, "softmax")(x))
+    with pytest.warns(UserWarning, match="left as they are: other$"):
+        rotated = rrelu_tf.rotate(model)
+    assert list(rotated_layers(rotated)) == ["d_rotated"]
+    assert_equal(model, rotated)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: keras.activations.relu(x, max_value=6.0),
+        lambda x: keras.activations.relu(x, negative_slope=0.1),
+        lambda x: keras.activations.relu(x, threshold=0.5),
+        *(ops.relu6, ops.leaky_relu, lambda x: ops.threshold(x, 0.2, 0.0)),
+        *(layers.Lambda(ops.relu), layers.PReLU()),
+    ],
+)
+def test_other_rectifiers_as_a_call_are_left_and_listed(call):
+    i = keras.Input((3,))
+    if isinstance(call, layers.Layer):
+        call = clone(call)
+    x = call(layers.Dense(4, activation="relu", name="d")(i) * 9)
+    model = keras.Model(i, x)
+    name = re.escape(model.operations[-1].name)
+    with pytest.warns(UserWarning, match=f"left as they are: {name}$"):
         rotated = rrelu_tf.rotate(model)
     assert list(rotated_layers(rotated)) == ["d_rotated"]
     assert_equal(model, rotated)
@@ -207,6 +298,26 @@ def test_a_model_without_such_an_activation_is_an_error():
     i = keras.Input((3,))
     model = keras.Model(i, layers.Dense(2, "tanh")(i), name="plain")
     with pytest.raises(UserError, match="Received: model=plain$"):
+        rrelu_tf.rotate(model)
+
+
+@pytest.mark.parametrize(
+    ("options", "received"),
+    [
+        ({"slope_initializer": "nonsense"}, "slope_initializer=nonsense"),
+        ({"slope_initializer": None}, "slope_initializer=None"),
+        ({"slope_regularizer": "nonsense"}, "slope_regularizer=nonsense"),
+    ],
+)
+def test_what_is_no_initializer_is_an_error(mixed, options, received):
+    with pytest.raises(UserError, match=f"^[^\n]*Received: {received}$"):
+        rrelu_tf.rotate(mixed, **options)
+
+
+@pytest.mark.parametrize("model", [None, "resnet20"])
+def test_what_is_no_model_is_an_error(model):
+    kind = type(model).__name__
+    with pytest.raises(UserError, match=f"^[^\n]*Received: model={kind}$"):
         rrelu_tf.rotate(model)
 
 

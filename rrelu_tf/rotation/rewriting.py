@@ -3,38 +3,12 @@
 import warnings
 
 import keras
-from keras import layers, ops
+from keras import layers
 
 from rrelu_tf.errors import UserError
-from rrelu_tf.layers import AUGMENTED, RGELU, RReLU, RSiLU
+from rrelu_tf.rotation import layouts, rectifiers
 from rrelu_tf.strip.cloning import clone, copy_weights
-from rrelu_tf.strip.graph import (
-    carries_mask,
-    has_graph,
-    operation_class,
-    trace,
-    walk,
-)
-
-_BY_FUNCTION = {
-    keras.activations.relu: RReLU,
-    keras.activations.gelu: RGELU,
-    keras.activations.silu: RSiLU,
-}
-_TENSOR = keras.KerasTensor((None, 1))
-_RELU, _SILU, _GELU = (
-    operation_class(function, _TENSOR)
-    for function in (ops.relu, ops.silu, ops.gelu)
-)
-# Layers whose own activation is the last thing they compute.
-_ACTIVATED = (
-    *(layers.Dense, layers.EinsumDense),
-    *(layers.Conv1D, layers.Conv2D, layers.Conv3D),
-    *(layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose),
-    *(layers.DepthwiseConv1D, layers.DepthwiseConv2D),
-    *(layers.SeparableConv1D, layers.SeparableConv2D),
-    *AUGMENTED.values(),
-)
+from rrelu_tf.strip.graph import carries_mask, has_graph, trace, walk
 
 
 def rotate(model, slope_initializer="ones", *, slope_regularizer=None):
@@ -48,9 +22,11 @@ def rotate(model, slope_initializer="ones", *, slope_regularizer=None):
     weights has one set of slopes for all its calls.
 
     Left as they are, with a warning that lists them: rectifiers with a
-    maximum, a leak or a threshold (ReLU6 too), GELU by its tanh approximation,
-    activations over channels that do not lie on the last axis, and those
-    inside layers that do more behind them (recurrent ones, wrappers).
+    maximum, a leak or a threshold (ReLU6 too), GELU by its tanh approximation
+    (`ops.gelu`'s default), activation functions that Keras does not know,
+    activations over channels that do not lie on the last axis (those of
+    channels-first nets), and those inside layers that do more behind them
+    (recurrent ones, wrappers).
 
     Args:
         model: a functional or built Sequential `keras.Model`, left as it is.
@@ -62,8 +38,10 @@ def rotate(model, slope_initializer="ones", *, slope_regularizer=None):
         A new functional `keras.Model`, not compiled, with the source's weights.
 
     Raises:
-        UserError: a model without a graph, or without such an activation.
+        UserError: a model without a graph, or without such an activation; an
+            initializer or regularizer that is none.
     """
+    _check(slope_initializer, slope_regularizer)
     rotator = _Rotator(slope_initializer, slope_regularizer)
     rotated = rotator.model(model)
     if not rotator.made:
@@ -78,8 +56,24 @@ def rotate(model, slope_initializer="ones", *, slope_regularizer=None):
     return rotated
 
 
-# Where wrappers and recurrent layers keep the layer that computes.
-_WRAPPED = ("layer", "forward_layer", "cell")
+def _check(initializer, regularizer):
+    """A layer would find out only where it is made, in words of its own."""
+    try:
+        known = initializer == "rotation" or keras.initializers.get(initializer)
+    except ValueError:
+        known = None
+    if not known:
+        raise UserError(
+            'slope_initializer must be "ones", "rotation" or any other that '
+            f"Keras knows. Received: slope_initializer={initializer}"
+        )
+    try:
+        keras.regularizers.get(regularizer)
+    except ValueError as error:
+        raise UserError(
+            "slope_regularizer must be one that Keras knows, or None. "
+            f"Received: slope_regularizer={regularizer}"
+        ) from error
 
 
 class _Rotator:
@@ -89,7 +83,7 @@ class _Rotator:
         self.initializer = slope_initializer
         self.regularizer = slope_regularizer
         self.made = 0
-        self.left = []
+        self.left = {}
         self._copies = {}
         self._called_before = set()
         self._names = set()
@@ -98,26 +92,39 @@ class _Rotator:
         """The model, rotated."""
         graph = trace(source)
         self._names |= {node.key for _, node, _ in walk(graph)}
+        self._first = layouts.channels_first(graph)
+        return self._rewritten(source, None, "")
+
+    def _rewritten(self, source, given, prefix):
+        """A model whose inputs' channels lie on the axes `given`."""
+        graph = trace(source)
+        axes = layouts.channel_axes(graph, given, self._first)
         rotated = graph.rewrite(
-            lambda node, tensors: self._node(graph, node, tensors)
+            lambda node, tensors: self._node(graph, axes, prefix, node, tensors)
         )
         if not source.trainable:
             rotated.trainable = False
         return rotated
 
-    def _node(self, graph, node, tensors):
-        kind = _kind(node.layer)
+    def _node(self, graph, axes, prefix, node, tensors):
+        key = prefix + node.key
+        if has_graph(node.layer):
+            return self._nested(graph, axes, key, node, tensors)
+        kind = rectifiers.rotated_class(node.layer)
         if kind is None:
+            if rectifiers.rectifies(node.layer):
+                self.left[key] = node.layer
             return self._called(node, tensors)
         dtype = graph.tensors[node.outputs[0]].dtype
         is_layer = isinstance(node.layer, layers.Layer)
         # An operation drops a mask, a layer would hand it on.
         masked = not is_layer and carries_mask(tensors[0])
-        if not _has_last_axis(graph, node) or "float" not in dtype or masked:
-            self.left.append(node.key)
+        there = _has_last_axis(graph, axes, node.outputs[0])
+        if not there or "float" not in dtype or masked:
+            self.left[key] = node.layer
             return self._called(node, tensors)
         policy = node.layer.dtype_policy if is_layer else dtype
-        if type(node.layer) not in _ACTIVATED:
+        if type(node.layer) not in rectifiers.ACTIVATED:
             name = self._name(node)
             return [self._rotated(node, kind, name, policy)(tensors[0])]
         outputs = self._called(
@@ -129,6 +136,13 @@ class _Rotator:
             made = self._rotated(node, kind, self._free(name), policy)
             self._copies[at] = made
         return [self._copies[at](outputs[0])]
+
+    def _nested(self, graph, axes, key, node, tensors):
+        if id(node.layer) not in self._copies:
+            given = layouts.merged(graph, node, axes)
+            copy = self._rewritten(node.layer, given, f"{key}/")
+            self._copies[id(node.layer)] = copy
+        return node.call(self._copies[id(node.layer)], tensors)
 
     def _rotated(self, node, kind, name, policy):
         initializer = self._initializer()
@@ -158,11 +172,6 @@ class _Rotator:
         layer = node.layer
         if id(layer) in self._copies:
             return node.call(self._copies[id(layer)], tensors)
-        if has_graph(layer):
-            copy = self._copies[id(layer)] = self.model(layer)
-            return node.call(copy, tensors)
-        if _activation(layer) is not None and not overrides:
-            self.left.append(node.key)
         copy = self._copies[id(layer)] = clone(layer, **overrides)
         outputs = node.call(copy, tensors)
         copy_weights(layer, copy)
@@ -184,34 +193,8 @@ class _Rotator:
         return free
 
 
-def _kind(layer):
-    """The rotated class that a layer's activation becomes, or None."""
-    if type(layer) is layers.ReLU:
-        plain = not layer.negative_slope and not layer.threshold
-        return RReLU if plain and layer.max_value is None else None
-    if type(layer) is layers.Activation or type(layer) in _ACTIVATED:
-        return _BY_FUNCTION.get(layer.activation)
-    if type(layer) is _GELU:
-        return None if layer.approximate else RGELU
-    return {_RELU: RReLU, _SILU: RSiLU}.get(type(layer))
-
-
-def _activation(layer):
-    """What a layer rectifies by, if it is of the kind that rotate is about."""
-    inner = (getattr(layer, name, None) for name in _WRAPPED)
-    wrapped = [x for x in inner if isinstance(x, layers.Layer)]
-    if wrapped:
-        return _activation(wrapped[0])
-    if isinstance(layer, (layers.ReLU, layers.LeakyReLU, _GELU)):
-        return layer
-    function = getattr(layer, "activation", None)
-    known = (*_BY_FUNCTION, keras.activations.relu6)
-    known += (keras.activations.leaky_relu,)
-    return function if function in known else None
-
-
-def _has_last_axis(graph, node):
-    """Whether the channels lie on a last axis of known size."""
-    shape = graph.shape(node.outputs[0])
-    first = getattr(node.layer, "data_format", None) == "channels_first"
-    return bool(shape) and shape[-1] is not None and not first
+def _has_last_axis(graph, axes, tensor):
+    """Whether a tensor's channels lie on a last axis of known size."""
+    shape = graph.shape(tensor)
+    known = bool(shape) and shape[-1] is not None
+    return known and layouts.is_last(graph, tensor, axes)
