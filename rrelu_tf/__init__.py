@@ -18,6 +18,7 @@ _HOMES = {
     "profile": "rrelu_tf.analysis",
     "rotate": "rrelu_tf.rotation",
     "score": "rrelu_tf.scoring",
+    "score_agreement": "rrelu_tf.pruning",
     "select": "rrelu_tf.pruning",
     "verify": "rrelu_tf.strip",
 }

@@ -1,4 +1,4 @@
-"""The kernels of a model whose filters a Gram matrix compares."""
+"""The kernels of a model, filter by filter."""
 
 import dataclasses
 import math
@@ -30,6 +30,7 @@ _KERNELS = (
     ),
     ((layers.Dense,), [("kernel", "kernel_regularizer", -1)]),
 )
+_KINDS = tuple(kind for kinds, _ in _KERNELS for kind in kinds)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,6 +100,39 @@ def of(model, *, dense=False):
         if not _computes_otherwise(layer)
         for found in _kernels(key, layer)
     ]
+
+
+def of_channels(layer):
+    """The kernel that makes a layer's channels, one filter each.
+
+    Of a separable convolution the pointwise one: its depthwise kernel's
+    filters make no channel of the output. An `EinsumDense` has such filters if
+    its kernel makes the last axis of its output and no other one, and its
+    bias, if any, lies along that axis.
+
+    Args:
+        layer: any built Keras layer.
+
+    Returns:
+        `Filters` without a key; None for any other layer.
+    """
+    if not isinstance(layer, (*_KINDS, layers.EinsumDense)):
+        return None
+    if _computes_otherwise(layer):
+        return None
+    if isinstance(layer, layers.EinsumDense):
+        return _of_einsum(layer)
+    return list(_kernels("", layer))[-1]
+
+
+def _of_einsum(layer):
+    operands, made = layer.equation.replace(" ", "").split("->")
+    given, letters = operands.split(",")
+    new = [letter for letter in letters if letter not in given]
+    if new != [made[-1]] or made[-1] not in (layer.bias_axes or made):
+        return None
+    axis = letters.index(made[-1]) - len(letters)
+    return Filters("", layer, "kernel", "kernel_regularizer", axis, "dense")
 
 
 def _kernels(key, layer):

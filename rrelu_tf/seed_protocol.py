@@ -12,6 +12,9 @@ takes the smaller side and sqrt(filters) everywhere. Where the two differ:
   its own weight counts in the normaliser: the weights sum to 1.0287
   (ResNet-34) and 1.0121 (ResNet-56).
 - VGG's biases are a further column of W.
+- Scores: gradients are squared after the mean over the examples; tfo leaves
+  beta out; rdt takes means over a batch inside the square, leaves w^2 out and
+  divides by each variable's mean; VGG's |gamma| is divided by the fan-in.
 """
 
 import dataclasses
@@ -49,6 +52,7 @@ class Family:
         lent: (pattern of the names of layers that are weighted by another
             layer's weight, what makes the other's name of theirs); their own
             weights still count in the normaliser. None: there are none.
+        scores: name of a score -> options of its own, besides `SCORES`.
     """
 
     pattern: str
@@ -57,7 +61,22 @@ class Family:
     first: Gram
     grams: dict
     lent: tuple | None = None
+    scores: dict = dataclasses.field(default_factory=dict)
 
+
+# Name of a score -> its options in every family.
+SCORES = {
+    "bn": {"over_fan_in": False},
+    "fisher": {"per_sample": False},
+    "orthoreg": {"per_sample": False},
+    "tfo": {"beta": False, "per_batch": False},
+    "rdt": {
+        "per_sample": False,
+        "per_weight": True,
+        "times_weights": False,
+        "over_mean": True,
+    },
+}
 
 _INPUTS = Gram("inputs", "inputs", "filters")
 FAMILIES = {
@@ -67,6 +86,7 @@ FAMILIES = {
         bias=True,
         first=_INPUTS,
         grams={"conv": Gram("filters", "filters", "filters")},
+        scores={"bn": {"over_fan_in": True}},
     ),
     # Pointwise kernels by their columns: the inputs' side, not the filters'.
     "mobilenet": Family(
@@ -110,6 +130,15 @@ def family(model):
         "their names (vgg13, mobilenet_v1, resnet34, resnet56_b, ...). "
         f"Received: model={model.name}"
     )
+
+
+def score_options(model, method):
+    """The options that a score has in the authors' code, of a family's model.
+
+    Raises:
+        UserError: a model of none of the families.
+    """
+    return SCORES.get(method, {}) | family(model).scores.get(method, {})
 
 
 def check(protocol, **options):

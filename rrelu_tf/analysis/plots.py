@@ -120,7 +120,7 @@ def accuracy_against_zeta(points, chosen, path, *, alive=None):
                 label=f"chosen: ζ = {chosen:.4g}",
             )
         axes.set_title("Validation accuracy against ζ")
-        axes.set_xlabel("ζ: slopes with |slope| ≤ ζ are removed")
+        axes.set_xlabel("ζ: channels that score at most ζ are removed")
         axes.yaxis.set_major_formatter(PercentFormatter(1))
         axes.legend(loc="best")
 

@@ -26,19 +26,26 @@ flags.DEFINE_string(
     flag_values=FLAGS,
 )
 data_flags.define(FLAGS)
+# Named here too, since rrelu_tf.scoring takes TensorFlow to load.
+_SCORES = (
+    *("slope", "bn", "l1", "sfp", "fpgm", "fisher", "orthoreg", "tfo", "rdt"),
+    *("grasp", "random"),
+)
+_SAMPLES = 10_000  # the most examples that a score is computed from
 flags.DEFINE_enum(
     "score",
     "slope",
-    ["slope", "bn"],
-    "What channels are judged by: the slopes of rotated activations, or the "
-    "scales of batch normalisations (network slimming).",
+    _SCORES,
+    "What channels are judged by: the slopes of rotated activations, the "
+    "scales of batch normalisations (bn, network slimming), or another of "
+    "rrelu_tf.score; those that need data get training data, unaugmented.",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
     "zeta",
     "auto",
-    "Channels whose slope, or scale, is at most this size go; auto: the "
-    "largest that validation data allow.",
+    "Channels that score at most this go, of slopes and scales their size; "
+    "auto: the largest that validation data allow.",
     flag_values=FLAGS,
 )
 flags.DEFINE_float(
@@ -89,6 +96,7 @@ def _call(values):
     pruned = procedure.prune(
         model,
         data.validation,
+        training=data.unaugmented(_SAMPLES),
         method=values.score,
         zeta=zeta,
         tolerance=values.tolerance / 100,
@@ -182,7 +190,7 @@ def _show(choice, report, folder):
         accuracy = "not measured"
         if trial.accuracy is not None:
             accuracy = f"{100 * trial.accuracy:6.2f} %"
-        print(f"  {trial.zeta:8.4f}  {trial.dead:6d}  {accuracy}{mark}")
+        print(f"  {trial.zeta:10.4g}  {trial.dead:6d}  {accuracy}{mark}")
     report.print()
     for key, note in report.notes.items():
         print(f"{key}: {note}")

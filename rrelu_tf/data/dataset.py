@@ -114,6 +114,21 @@ class Data:
         steps = (epochs - first_epoch) * self.steps_per_epoch
         return self._finish(batches, steps)
 
+    def unaugmented(self, most):
+        """Training batches in fixed order, without augmentation.
+
+        Args:
+            most: int; of more examples so many, evenly spaced, are taken, since
+                a folder's come class after class.
+
+        Returns:
+            A `tf.data.Dataset` of (float32 [b, *image_shape], int32 [b]).
+        """
+        count = min(most, self.train_size)
+        places = np.arange(count) * self.train_size // count
+        positions = self.training_positions[places]
+        return self._evaluate(self.source.train, positions)
+
     @property
     def validation(self):
         """Validation batches in fixed order, or None without validation."""

@@ -1,4 +1,5 @@
 """Deciding which channels go, and writing zeros there."""
 
+from rrelu_tf.pruning.agreement import score_agreement
 from rrelu_tf.pruning.masking import mask
 from rrelu_tf.pruning.selection import select

@@ -5,23 +5,10 @@ import numpy as np
 
 from rrelu_tf.errors import UserError
 from rrelu_tf.layers import Rotated
+from rrelu_tf.scoring.filters import channel_axes, has_filters, kernel
 from rrelu_tf.strip.copying import copy
 from rrelu_tf.strip.graph import trace, walk
 from rrelu_tf.strip.rules import passes_channels
-
-_layers = keras.layers
-_KERNELS = (
-    *(_layers.Conv1D, _layers.Conv2D, _layers.Conv3D, _layers.Dense),
-    *(_layers.SeparableConv1D, _layers.SeparableConv2D),
-    *(_layers.DepthwiseConv1D, _layers.DepthwiseConv2D),
-    *(
-        _layers.Conv1DTranspose,
-        _layers.Conv2DTranspose,
-        _layers.Conv3DTranspose,
-    ),
-)
-_TRANSPOSED = _KERNELS[-3:]
-_DEPTHWISE = (_layers.DepthwiseConv1D, _layers.DepthwiseConv2D)
 
 
 def mask(model, keep):
@@ -35,7 +22,8 @@ def mask(model, keep):
     What is zeroed depends on the layer that a key names: of a rotated
     activation the slope; of a batch normalisation gamma, beta and moving
     mean; of a convolution (separable, depthwise and transposed ones too) or
-    dense layer the filter and bias, and behind it, through layers with a
+    dense layer (an `EinsumDense` that makes the last axis alone, too) the
+    filter and bias, and behind it, through layers with a
     single reader that leave a 0 a 0, gamma, beta and moving mean of the first
     batch normalisation.
 
@@ -74,29 +62,46 @@ def mask(model, keep):
                 f"`keep` of {key} must be a bool array of shape ({channels},). "
                 f"Received: {key}={stays.dtype} array of shape {stays.shape}"
             )
-        for reached in _to_zero(graph, node, key):
-            zero(reached.layer, ~stays)
+        for layer in silencers(graph, node, key):
+            zero(layer, ~stays)
     return masked
 
 
-def _to_zero(graph, node, key):
-    """The node and, for a kernel, the norm that may turn 0 into a constant."""
+def silencers(graph, node, key):
+    """The layers whose zeros make a channel of a node constant.
+
+    Args:
+        graph: the `strip.graph.Graph` that the node is in.
+        node: a `Node`.
+        key: its key, for errors.
+
+    Returns:
+        List of the node's layer and, for a convolution or dense layer, the
+        norm behind it that may turn 0 into something else.
+
+    Raises:
+        UserError: a layer that cannot be masked.
+    """
     if isinstance(node.layer, Rotated):
-        return [node]
+        return [node.layer]
     if isinstance(node.layer, keras.layers.BatchNormalization):
         if not node.layer.scale:
             raise UserError(
                 "A batch normalisation without scale cannot silence a channel: "
                 f"mask the conv before it. Received: key={key}"
             )
-        return [node]
-    if not isinstance(node.layer, _KERNELS):
+        return [node.layer]
+    if not has_filters(node.layer):
         raise UserError(
             "Rotated activations, batch normalisations, convolutions and dense "
             f"layers can be masked. Received: {key}={type(node.layer).__name__}"
         )
-    if node.shared:  # each call has a chain of its own
-        return [node]
+    norm = None if node.shared else _norm_behind(graph, node)
+    return [node.layer] if norm is None else [node.layer, norm]
+
+
+def _norm_behind(graph, node):
+    """The batch normalisation that alone reads a node's channels, or None."""
     readers = graph.consumers()
     tensor = node.outputs[0]
     while len(readers[tensor]) == 1 and tensor not in graph.outputs:
@@ -105,9 +110,9 @@ def _to_zero(graph, node, key):
             break
         if isinstance(reader.layer, keras.layers.BatchNormalization):
             same = _axis(graph, node) == _axis(graph, reader)
-            return [node, reader] if same else [node]
+            return reader.layer if same else None
         tensor = reader.outputs[0]
-    return [node]
+    return None
 
 
 def _axis(graph, node):
@@ -118,17 +123,15 @@ def _axis(graph, node):
 
 def zero(layer, gone):
     """Zeroes the weights that make these channels' outputs."""
-    for name in (
-        *("kernel", "pointwise_kernel", "bias"),
-        *("gamma", "beta", "moving_mean", "slope"),
-    ):
+    if has_filters(layer):
+        variable, axes = kernel(layer), channel_axes(layer)
+        values = keras.ops.convert_to_numpy(variable).copy()
+        moved = np.moveaxis(values, axes, range(len(axes)))
+        moved[gone.reshape(moved.shape[: len(axes)])] = 0  # into `values`
+        variable.assign(values)
+    for name in ("bias", "gamma", "beta", "moving_mean", "slope"):
         variable = getattr(layer, name, None)
         if isinstance(variable, keras.Variable):
             values = keras.ops.convert_to_numpy(variable).copy()
-            if isinstance(layer, _TRANSPOSED) and name == "kernel":
-                values[..., gone, :] = 0
-            elif isinstance(layer, _DEPTHWISE) and name == "kernel":
-                values[..., gone.reshape(values.shape[-2:])] = 0
-            else:
-                values[..., gone] = 0
+            values[..., gone] = 0
             variable.assign(values)

@@ -14,6 +14,7 @@ from rrelu_tf.analysis import (
     paths,
     plots,
     report,
+    score_plot,
 )
 from rrelu_tf.analysis.profile import profile
 from rrelu_tf.errors import UserError
@@ -195,8 +196,12 @@ def _plot(source, pruned, folder):
     zeta = pruned.choice.chosen.zeta
     if pruned.method == "slope":
         plots.slope_histogram(source, folder / "slopes.png", zeta)
-    else:
+    elif pruned.method == "bn":
         paper_plots.gamma_histogram(source, folder / "gammas.png", zeta)
+    else:
+        score_plot.score_histogram(
+            pruned.scores, folder / "scores.png", zeta, method=pruned.method
+        )
     total = {key: len(s) for key, s in pruned.scores.items()}
     plots.alive_along_depth(_alive(pruned), total, folder / "alive.png")
     curve = pruned.choice.curve

@@ -23,7 +23,7 @@ class Pruned:
     Attributes:
         model: the stripped model.
         masked: the model of the source's widths that it equals.
-        method: what the channels were scored by, "slope" or "bn".
+        method: what the channels were scored by, as of `rrelu_tf.score`.
         scores: dict: layer -> float array (channels,).
         choice: the `zeta.Choice`; its curve has the thresholds tried.
         equivalence: what `verify` measured.
@@ -43,6 +43,7 @@ def prune(
     model,
     validation,
     *,
+    training=None,
     method="slope",
     zeta="auto",
     tolerance=0.001,
@@ -54,9 +55,10 @@ def prune(
         model: a `keras.Model` that returns logits.
         validation: `tf.data.Dataset` of (images, int labels) batches, or None
             where `zeta` is a number.
-        method: "slope", of rotated activations, or "bn", the scales of batch
-            normalisations: network slimming.
-        zeta: a threshold on |slope| or |gamma|, or "auto": `zeta.search` on
+        training: `tf.data.Dataset` of the same kind, for scores by gradients.
+        method: as of `rrelu_tf.score`: "slope", of rotated activations, "bn",
+            the scales of batch normalisations (network slimming), and so on.
+        zeta: a threshold on the scores, or "auto": `zeta.search` on
             validation.
         tolerance: accuracy that "auto" may give up, in [0, 1].
         align: as of `rrelu_tf.strip`.
@@ -65,11 +67,18 @@ def prune(
         A `Pruned`.
 
     Raises:
-        UserError: a model without such scores; a bad `zeta`; a threshold that
-            removes nothing, or every channel on the way to the output.
+        UserError: a model without such scores, or with scores below 0; a bad
+            `zeta`; a threshold that removes nothing, or every channel on the
+            way to the output.
         NotEquivalent: the stripped model is not equal to the masked one.
     """
-    scores = score(model, method)
+    scores = score(model, method, training)
+    lowest = min(float(values.min()) for values in scores.values())
+    if lowest < 0:
+        raise UserError(
+            "zeta is a threshold on scores of at least 0, and the lowest of "
+            f"these is {lowest:.4g}. Received: score={method}"
+        )
     if zeta == "auto":
         if validation is None:
             raise UserError(

@@ -1,3 +1,3 @@
 """Importance scores: one file each, one signature."""
 
-from rrelu_tf.scoring.registry import score
+from rrelu_tf.scoring.registry import methods, score, scores

@@ -7,14 +7,14 @@ from rrelu_tf.layers import Rotated
 from rrelu_tf.strip.graph import layers_of
 
 
-def slope(model):
+def slope(passes):
     """|slope| per channel of each rotated activation.
 
     Source: Nayak & Kalyani (TMLR 2024) and their code, which silences a
     channel where |slope| <= zeta.
 
     Args:
-        model: a functional `keras.Model`.
+        passes: the `Passes` over a model; no data are needed.
 
     Returns:
         dict: layer name, `outer/inner` inside nested models -> float array
@@ -22,5 +22,5 @@ def slope(model):
     """
     return {
         key: np.abs(keras.ops.convert_to_numpy(layer.slope))
-        for key, layer in layers_of(model, Rotated).items()
+        for key, layer in layers_of(passes.model, Rotated).items()
     }

@@ -267,3 +267,25 @@ def test_a_place_that_cannot_be_written_is_one_line(run, tmp_path, capfd):
     out = tmp_path / "file" / "pruned"
     line = refused(capfd, f"--run={run}", "--zeta=0.8", f"--out={out}")
     assert line.endswith(f"Received: path={out}")
+
+
+def test_every_score_has_its_flag_value():
+    assert list(prune.FLAGS["score"].parser.enum_values) == list(
+        rrelu_tf.scoring.methods()
+    )
+
+
+@pytest.mark.parametrize("score", ["fisher", "sfp"])
+def test_units_go_by_any_score(run, tmp_path, score):
+    out = tmp_path / "pruned"
+    flags = [f"--run={run}", f"--score={score}", "--tolerance=20"]
+    assert prune.main(["prune", *flags, f"--out={out}"]) == 0
+    manifest = json.loads((out / "manifest.json").read_text())
+    small = keras.saving.load_model(out / "model.keras")
+    data = Run.open(run).data().unaugmented(10_000)
+    scores = rrelu_tf.score(Run.open(run).last(), score, data)["fc1"]
+    kept = np.flatnonzero(scores > manifest["zeta"]).tolist()
+    assert manifest["score"] == score and manifest["alive"] is None
+    assert manifest["kept"]["fc1"] == kept
+    assert small.get_layer("fc1").units == len(kept) < 500
+    assert (out / "plots" / "scores.png").exists()

@@ -231,3 +231,20 @@ def test_training_epochs_must_not_run_backwards():
     with pytest.raises(UserError, match="first_epoch=3, epochs=2"):
         load().train(3, 2)
     assert load().train(2, 2).cardinality() == 0
+
+
+def test_unaugmented_training_examples_come_in_order_and_evenly_spaced():
+    data = load(augmentation="crop_flip", batch_size=100)
+    pixels = data.source.train.images[data.training_positions] / 255
+    for most, places in (
+        (5_000, np.arange(1294)),
+        (647, np.arange(647) * 2),
+        (3, [0, 431, 862]),
+    ):
+        batches = list(data.unaugmented(most))
+        images, labels = (np.concatenate(x) for x in zip(*batches, strict=True))
+        truth = data.source.train.labels[data.training_positions[places]]
+        assert np.array_equal(labels, truth)
+        mean, std = data.preprocessing.mean, data.preprocessing.std
+        expected = (pixels[places] - mean) / std
+        np.testing.assert_allclose(images, expected, atol=1e-5)

@@ -345,6 +345,34 @@ def test_a_nested_model_without_a_graph_keeps_its_weights():
     assert rrelu_tf.profile(model).params == model.count_params()
 
 
+def test_an_einsum_is_masked_along_its_last_axis():
+    image = keras.Input((3, 4))
+    x = layers.EinsumDense(
+        "abc,dc->abd", (3, 5), bias_axes="bd", activation="relu", name="einsum"
+    )(image)
+    model = keras.Model(image, layers.Dense(2)(x))
+    rng = np.random.default_rng(0)
+    for weight in model.weights:
+        weight.assign(rng.normal(size=weight.shape))
+    keep = np.array([True, False, True, False, True])
+    masked = rrelu_tf.mask(model, {"einsum": keep})
+    layer = masked.get_layer("einsum")
+    kernel, bias = (np.asarray(weight) for weight in layer.weights)
+    assert (kernel[~keep] == 0).all() and (kernel[keep] != 0).all()
+    assert (bias[:, ~keep] == 0).all() and (bias[:, keep] != 0).all()
+    small = rrelu_tf.strip(masked)
+    rrelu_tf.verify(masked, small)
+    assert small.get_layer("einsum").kernel.shape == (3, 4)
+
+
+def test_an_einsum_that_makes_several_axes_is_not_masked():
+    image = keras.Input((3, 4))
+    x = layers.EinsumDense("abc,cde->abde", (3, 2, 5), name="heads")(image)
+    model = keras.Model(image, x)
+    with pytest.raises(UserError, match="Received: heads=EinsumDense$"):
+        rrelu_tf.mask(model, {"heads": np.ones(5, bool)})
+
+
 @pytest.mark.parametrize("keep", [None, [True]])
 def test_what_is_no_dict_of_masks_is_refused(keep):
     with pytest.raises(UserError, match=r"Received: keep=(NoneType|list)$"):

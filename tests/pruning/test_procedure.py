@@ -8,7 +8,7 @@ import tensorflow as tf
 import rrelu_tf
 from rrelu_tf.errors import UserError
 from rrelu_tf.pruning import procedure
-from rrelu_tf.pruning.silencing import Silencing
+from rrelu_tf.pruning.silencing import Silenced, Silencing
 
 
 @pytest.fixture
@@ -146,3 +146,54 @@ def test_a_model_without_slopes_is_refused(validation):
     )
     with pytest.raises(UserError, match=r"slope score. Received: model=fcnn"):
         procedure.prune(plain, validation)
+
+
+@pytest.fixture
+def residual():
+    """A net of convs and norms with offsets, none of which is 0."""
+    net = rrelu_tf.models.create(
+        "resnet8_b", num_classes=10, input_shape=(8, 8, 1)
+    )
+    rng = np.random.default_rng(0)
+    for layer in net.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.beta.assign(rng.normal(size=layer.beta.shape))
+    return net
+
+
+def test_silenced_filters_are_what_mask_makes_of_them(residual):
+    images = np.random.default_rng(1).normal(size=(4, 8, 8, 1))
+    scores = rrelu_tf.score(residual, "l1")
+    silenced = Silenced(residual, scores)
+    for channels in (
+        [("conv1", 3), ("layer2_0_shortcut_0", 0), ("conv1", 9)],
+        [("layer3_0_conv1", 63)],
+        [],
+    ):
+        keep = {key: np.ones(len(s), bool) for key, s in scores.items()}
+        for key, channel in channels:
+            keep[key][channel] = False
+        silenced.silence(channels)
+        expected = rrelu_tf.mask(residual, keep)(images)
+        assert np.array_equal(silenced.model(images), expected)
+
+
+def test_scores_by_gradients_take_the_training_data(model, validation):
+    pruned = procedure.prune(
+        model, validation, training=validation, method="fisher", tolerance=0.0
+    )
+    found = rrelu_tf.score(model, "fisher", validation)
+    assert pruned.method == "fisher" and list(pruned.scores) == ["fc1"]
+    np.testing.assert_allclose(pruned.scores["fc1"], found["fc1"], 1e-5)
+    kept = np.flatnonzero(found["fc1"] > pruned.choice.chosen.zeta)
+    assert rrelu_tf.kept(pruned.model)["fc1"].tolist() == kept.tolist()
+    with pytest.raises(UserError, match="Received: data=None$"):
+        procedure.prune(model, validation, method="fisher")
+
+
+def test_a_threshold_is_not_for_signed_scores(residual):
+    images = np.random.default_rng(1).normal(size=(20, 8, 8, 1))
+    labels = np.arange(20) % 10
+    data = tf.data.Dataset.from_tensor_slices((images, labels)).batch(10)
+    with pytest.raises(UserError, match="Received: score=grasp$"):
+        procedure.prune(residual, data, training=data, method="grasp", zeta=0.1)

@@ -1,0 +1,142 @@
+"""rdt against one gradient for each example and class."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+import rrelu_tf
+from rrelu_tf.errors import UserError
+
+
+@pytest.fixture
+def images():
+    return np.random.default_rng(1).normal(size=(2, 6, 6, 4))
+
+
+def close(found, expected):
+    assert list(found) == list(expected)
+    for key, values in expected.items():
+        largest = np.abs(values).max()
+        np.testing.assert_allclose(found[key], values, 1e-6, 1e-7 * largest)
+
+
+def of(model, images, **options):
+    return rrelu_tf.score(
+        model, "rdt", (images, np.zeros(len(images), int)), **options
+    )
+
+
+def test_each_variant_is_that_of_a_slow_loop(zoo, slow, images):
+    keys = list(rrelu_tf.score(zoo, "l1"))
+    reference = slow(zoo, keys)
+    p = np.exp(reference.logs(images))
+    gradients = [
+        [
+            reference.gradients(lambda i=i, j=j: reference.logs(images)[i, j])
+            for j in range(3)
+        ]
+        for i in range(2)
+    ]
+
+    def mean(square):
+        return {
+            key: sum(
+                p[i, j] * square(key, gradients[i][j][key])
+                for i in range(2)
+                for j in range(3)
+            )
+            / 2
+            for key in keys
+        }
+
+    def sums(key, parts):
+        return sum(slow.by_filter(key, part) for part in parts)
+
+    close(
+        of(zoo, images, batch_size=1),
+        mean(lambda key, x: sums(key, [w**2 * g**2 for w, g in x])),
+    )
+    close(
+        of(zoo, images, times_weights=False),
+        mean(lambda key, x: sums(key, [g**2 for _, g in x])),
+    )
+    close(
+        of(zoo, images, per_weight=False),
+        mean(lambda key, x: sums(key, [w * g for w, g in x]) ** 2),
+    )
+
+
+def test_means_over_the_batch_inside_the_square(zoo, slow):
+    images = np.random.default_rng(2).normal(size=(3, 6, 6, 4))
+    keys = list(rrelu_tf.score(zoo, "l1"))
+    reference = slow(zoo, keys)
+    expected = dict.fromkeys(keys, 0.0)
+    whole = dict.fromkeys(keys, 0.0)
+    for batch in (images[:2], images[2:]):
+        p = np.exp(reference.logs(batch)).mean(0)
+        for j in range(3):
+            gradients = reference.gradients(
+                lambda b=batch, j=j: tf.reduce_mean(reference.logs(b)[:, j])
+            )
+            for key, terms in gradients.items():
+                weight = len(batch) * p[j] / len(images)
+                by_weight = [w**2 * g**2 for w, g in terms]
+                expected[key] += weight * sum(
+                    slow.by_filter(key, part) for part in by_weight
+                )
+                total = sum(slow.by_filter(key, w * g) for w, g in terms)
+                whole[key] += weight * total**2
+    options = {"per_sample": False, "batch_size": 2}
+    close(of(zoo, images, **options), expected)
+    close(of(zoo, images, per_weight=False, **options), whole)
+
+
+def test_over_means_every_variable_counts_alike():
+    image = keras.Input((6, 6, 2))
+    x = layers.Conv2D(4, 3, bias_initializer="ones", name="conv")(image)
+    x = layers.Flatten()(layers.ReLU()(x))
+    model = keras.Model(image, layers.Dense(3)(x))
+    images = np.random.default_rng(0).normal(size=(4, 6, 6, 2))
+    found = of(model, images.astype("float32"), over_mean=True)["conv"]
+    fan_in = 18  # of four filters and four biases
+    assert found.sum() == pytest.approx(4 * fan_in + 4, rel=1e-5)
+
+
+def test_twice_the_divergence_without_a_small_filter():
+    """What the score means: the divergence to second order."""
+    keras.config.set_dtype_policy("float64")
+    image = keras.Input((5,))
+    hidden = layers.Dense(4, activation="tanh", name="hidden")(image)
+    model = keras.Model(image, layers.Dense(6)(hidden))
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(16, 5))
+    kernel, bias = model.get_layer("hidden").get_weights()
+    kernel[:, 2] *= 1e-3
+    model.get_layer("hidden").set_weights([kernel, bias])
+    keep = {"hidden": np.arange(4) != 2}
+    before, after = (
+        keras.ops.log_softmax(net(images))
+        for net in (model, rrelu_tf.mask(model, keep))
+    )
+    divergence = np.sum(np.exp(before) * (before - after), axis=1).mean()
+    found = of(model, images, per_weight=False)["hidden"][2]
+    assert found == pytest.approx(2 * divergence, rel=1e-2)
+
+
+def test_the_number_of_classes_is_the_models():
+    for classes in (2, 150):
+        model = keras.Sequential(
+            [keras.Input((3,)), layers.Dense(4), layers.Dense(classes)]
+        )
+        images = np.ones((2, 3), "float32")
+        for per_sample in (True, False):
+            (scores,) = of(model, images, per_sample=per_sample).values()
+            assert scores.shape == (4,) and (scores > 0).all()
+
+
+def test_whole_filters_have_no_variants_by_weight(zoo, images):
+    for options in ({"times_weights": False}, {"over_mean": True}):
+        with pytest.raises(UserError, match="Received: times_weights="):
+            of(zoo, images, per_weight=False, **options)
