@@ -74,12 +74,8 @@ flags.DEFINE_string(
     "json", None, "File to write the figures to.", flag_values=FLAGS
 )
 
-# What sizes an attack -> the attacks that it sizes.
-_SIZES = {
-    "steps": {"pgd", "margin", "llc"},
-    "restarts": {"pgd", "margin", "llc"},
-    "queries": {"square"},
-}
+# The authors fixed what these choose.
+_NOT_OF_SEED = ("steps", "restarts", "queries")
 
 
 def main(argv=None):
@@ -130,8 +126,12 @@ def _check(values):
             "attack_seed must lie in [0, 2**31). "
             f"Received: attack_seed={values.attack_seed}"
         )
-    for name in filter(lambda name: values[name].present, _SIZES):
-        _check_size(values, name)
+    for name in _NOT_OF_SEED:
+        if values.protocol == "seed" and values[name].present:
+            raise UserError(
+                f"The protocol seed fixes its {name}: leave --{name} out. "
+                f"Received: {name}={values[name].value}"
+            )
     if values.json is not None and not pathlib.Path(values.json).name:
         raise UserError(
             f"json must be the path of a file. Received: json={values.json}"
@@ -141,21 +141,6 @@ def _check(values):
         raise UserError(
             "The figures must go to a folder that exists. "
             f"Received: json={values.json}"
-        )
-
-
-def _check_size(values, name):
-    """Refuses a size that sizes nothing that was asked for."""
-    received = f"Received: {name}={values[name].value}"
-    if values.protocol == "seed":  # the authors fixed it
-        raise UserError(
-            f"The protocol seed fixes its {name}: leave --{name} out. "
-            f"{received}"
-        )
-    if values.attacks and not _SIZES[name] & set(values.attacks):
-        raise UserError(
-            f"{name} is for {', '.join(sorted(_SIZES[name]))}, none of which "
-            f"is among --attacks. {received}"
         )
 
 
@@ -186,7 +171,7 @@ def _protocol(values, epsilon):
         epsilon = epsilon or authors.EPSILON
         return epsilon, attacks.seed(epsilon=epsilon, **options)
     epsilon = epsilon or attacks.EPSILON
-    options |= {name: values[name].value for name in _SIZES}
+    options |= {name: values[name].value for name in _NOT_OF_SEED}
     return epsilon, attacks.correct(epsilon=epsilon, **options)
 
 

@@ -135,8 +135,6 @@ def test_a_model_of_unknown_range_is_refused(tmp_path, capfd, given):
         (["--protocol=seed", "--attacks=square"], "attacks=square$"),
         (["--json=/missing/a"], "json=/missing/a$"),
         (["--json="], "path of a file.*json=$"),
-        (["--attacks=fgsm", "--steps=9"], "llc, margin, pgd.*steps=9$"),
-        (["--attacks=pgd", "--queries=9"], "square.*queries=9$"),
         (["--seed=3"], "seed=3$"),
     ],
 )
