@@ -93,6 +93,32 @@ def differing(graphs, pairs, inputs, tolerance, noisy=False):
     return list(dict.fromkeys(key for key, n in order if (key, n) in found))
 
 
+def reaching(graph, differ, same):
+    """Those of the layers that differ whose difference gets to an output.
+
+    Not those behind which every way leads through a layer that does not
+    differ: a folded convolution does the work of the norm that it absorbed.
+
+    Args:
+        graph: the first `Graph`.
+        differ: keys of layers, in order.
+        same: set of keys of the layers that do not.
+
+    Returns:
+        List of keys.
+    """
+    open_ways, readers = set(graph.outputs), graph.consumers()
+    for node in reversed(graph.nodes):
+        for tensor in node.outputs:
+            if any(
+                reader.key not in same and open_ways & set(reader.outputs)
+                for reader in readers[tensor]
+            ):
+                open_ways.add(tensor)
+    reach = {node.key for node in graph.nodes if open_ways & set(node.outputs)}
+    return [key for key in differ if key.partition("/")[0] in reach]
+
+
 def _visitor(pairs, side, meet, noisy):
     calls = collections.Counter()
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from rrelu_tf.errors import UserError
 from rrelu_tf.strip.doubles import double, double_type
 from rrelu_tf.strip.graph import trace
-from rrelu_tf.strip.trials import differing, distance, pairs
+from rrelu_tf.strip.trials import differing, distance, pairs, reaching
 
 _TOLERANCES = {"float64": 1e-10, "float32": 1e-5}
 
@@ -101,7 +101,9 @@ def verify(a, b, *, samples=8, tolerance=None):
     if not relative <= tolerance:
         what = f"The models differ by {relative:.3g} of the largest output"
         found = pairs(graphs, kept)
-        layer = next(iter(differing(graphs, found, inputs, tolerance)), None)
+        differ = differing(graphs, found, inputs, tolerance)
+        guilty = reaching(graphs[0], differ, set(found) - set(differ))
+        layer = next(iter(guilty or differ), None)
     elif any(kept):
         tried, layer = _try_layers(graphs, kept, inputs, tolerance)
         what = layer and "The models differ for other activations"

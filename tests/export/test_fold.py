@@ -312,3 +312,23 @@ def test_convolutions_of_a_channel_a_group_become_depthwise(randomise):
     assert types["c"] == "DepthwiseConv1D"
     assert types["causal"] == types["pairs"] == "Conv1D"
     rrelu_tf.verify(model, folded, tolerance=1e-6)
+
+
+@pytest.mark.parametrize("layer", ["a", "b", "out"])
+def test_verify_names_the_layer_of_a_folded_model_that_is_wrong(
+    layer, randomise
+):
+    i = keras.Input((6, 6, 3))
+    x = i
+    for name in "ab":
+        x = layers.Conv2D(4, 3, name=name)(x)
+        x = BatchNormalization(name=f"norm_{name}")(x)
+        x = layers.Activation("tanh", name=f"act_{name}")(x)
+    x = layers.Dense(2, name="out")(layers.Flatten()(x))
+    model = randomise(keras.Model(i, x))
+    folded = rrelu_tf.fold(model)
+    kernel = folded.get_layer(layer).kernel
+    kernel.assign(1.1 * kernel.numpy())
+    with pytest.raises(rrelu_tf.strip.NotEquivalent) as caught:
+        rrelu_tf.verify(model, folded, tolerance=1e-5)
+    assert caught.value.layer == layer
