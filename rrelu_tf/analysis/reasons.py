@@ -42,7 +42,15 @@ def whole(level, node):
     dead = lost(level, node)
     if dead:
         return f"{dead}, but it cannot be cut there"
-    return _holding(level, node) or "nothing in it is dead"
+    return _holding(level, node) or _nothing_dead(level, tensor)
+
+
+def _nothing_dead(level, tensor):
+    """That, and the first barrier that channels would meet if some were."""
+    for at, reader, _ in _frontier(level, tensor):
+        if reader is not None and at.barrier(reader):
+            return f"nothing in it is dead; behind it is {_named(at, reader)}"
+    return "nothing in it is dead"
 
 
 def wide(level, node, fill):
