@@ -139,14 +139,14 @@ class _Build:
     def _held(self, node, i, need, constant):
         """The layout of a node's input; of a shared layer, what it will be.
 
-        That has what is another constant for each call, too.
+        That has constants, too, of this call or of any.
         """
         if not node.shared:
             return self.made.holds(node.inputs[i], need)
         tensors = [call.inputs[i] for call in self.graph.calls_of(node)]
         alive = np.logical_or.reduce(
             np.broadcast_arrays(
-                need & np.isnan(constant),
+                need & ~(constant == 0),
                 *(self.live.alive[t] for t in tensors),
             )
         )
