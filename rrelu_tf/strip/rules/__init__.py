@@ -14,7 +14,6 @@ from rrelu_tf.strip.rules import (
     merge,
     movement,
     norms,
-    stack,
     wrapped,
 )
 from rrelu_tf.strip.rules.base import Call, Rule, Twin

@@ -78,11 +78,7 @@ def test_flatten_of_an_image_in_front_of_a_dense_layer(finish, check):
         (lambda x: ops.unstack(x, axis=-1)[2], 1),
         (lambda x: ops.add(*ops.unstack(x, axis=-1)[1:3]), 1),
         (lambda x: ops.unstack(x, axis=1)[4], 2),
-        (lambda x: ops.stack(ops.unstack(x, axis=-1), axis=-1), 2),
         (lambda x: ops.hstack([x, x]), 2),
-        (lambda x: ops.stack([x, ops.negative(x)], axis=-1), 2),
-        (lambda x: ops.stack([x, ops.exp(x)], axis=3), 2),
-        (lambda x: ops.stack([x, ops.tanh(x)], axis=1), 2),
         (lambda x: ops.split(x, 2, axis=-1)[0], 1),
         (lambda x: ops.split(x, [1, 3], axis=-1)[1], 1),
         (lambda x: ops.split(x, 2, axis=1)[1], 2),
@@ -135,22 +131,6 @@ def test_a_time_step_may_be_taken(finish, check):
     x = rrelu([1, 0, 2, 0])(layers.Dense(4, name="a")(i))
     x = layers.Dense(2)(x[:, -1] * 2.0)
     check(finish(i, x), {"a": 2, "act": 2})
-
-
-def test_stacked_tensors_are_as_wide_as_any_of_them(finish, check):
-    i = keras.Input((5, 3))
-    x = rrelu([1, 0, 2, 0], "x")(layers.Dense(4, name="a")(i))
-    y = rrelu([1, 1, 0, 0], "y")(layers.Dense(4, name="b")(i))
-    both = layers.Dense(2)(ops.stack([x, y], axis=2))
-    small = check(finish(i, both), {"a": 2, "b": 2})
-    assert small.output.shape == (None, 5, 2, 2)
-
-
-def test_channels_shuffled_by_a_stack(finish, check):
-    i = keras.Input(IMAGE)
-    left, right = ops.split(rrelu((1, 0, 1, 0))(conv(i, 4, "a")), 2, axis=-1)
-    x = ops.reshape(ops.stack([left, right], axis=-1), (-1, 6, 5, 4))
-    check(finish(i, conv(x, 2, "b")), {"a": 2, "act": 2})
 
 
 def test_a_part_without_elements_is_no_error(finish, check):
