@@ -106,3 +106,15 @@ def test_a_channel_of_other_constants_for_each_call_is_filled_in(
     outputs = [layers.Dense(2)(shared(x)), layers.Dense(2)(shared(y))]
     small = check(finish(i, outputs), {"a": 2, "x": 2, "y": 2})
     assert small.get_layer("shared").kernel.shape[-2] == 4
+
+
+def test_constants_along_another_axis_than_a_shared_layers_channels(
+    finish, check
+):
+    shared = layers.Conv2D(4, 3, padding="same", name="shared")
+    i = keras.Input((4, 4, 4))
+    x = rrelu([0, 0, 0, 0], "x")(layers.Dense(4, name="a")(i))
+    x = layers.Rescaling(1.0, offset=[1.0, 0.0, 0.0, 2.0])(x)
+    x = layers.Permute((1, 3, 2))(x)  # a constant for each column
+    both = layers.Concatenate()([shared(x), shared(x)])
+    check(finish(i, layers.Dense(2)(both)), {})
