@@ -165,6 +165,13 @@ def test_a_batch_that_leaves_a_replica_empty_is_refused(replicas, size, fits):
         strategy.check_shares(Replicas(replicas), 8, train=size)
 
 
+@pytest.mark.parametrize(("batch_size", "size"), [(8, 7), (7, 16), (512, 359)])
+def test_a_first_batch_of_unequal_shares_is_refused(batch_size, size):
+    with pytest.raises(UserError, match=f"{size} examples of test .* Received"):
+        strategy.check_shares(Replicas(2), batch_size, test=size)
+    strategy.check_shares(Replicas(1), batch_size, test=size)
+
+
 @pytest.mark.parametrize(
     ("arguments", "received"),
     [
