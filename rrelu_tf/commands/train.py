@@ -141,7 +141,8 @@ flags.DEFINE_list(
     "arch_options",
     [],
     "The architecture's own options: patch_size=4 (vit, mixer), depth=6 (vit), "
-    "dropout=0.2, stochastic_depth=0.1 (efficientnet), bn_first=1 (vgg).",
+    "dropout=0.2, stochastic_depth=0.1 (efficientnet), bn_first=1 (vgg), "
+    "width=0.5 (resnet8 ... resnet110_b).",
     flag_values=FLAGS,
 )
 _define(

@@ -8,6 +8,7 @@ convs with a norm (option B).
 """
 
 import functools
+import math
 
 import keras
 
@@ -21,9 +22,18 @@ _DEPTH = "|".join(map(str, _DEPTHS))
 _WIDTHS = (16, 32, 64)
 
 
-@register(rf"resnet({_DEPTH})", [f"resnet{depth}" for depth in _DEPTHS])
+@register(
+    rf"resnet({_DEPTH})", [f"resnet{depth}" for depth in _DEPTHS], ["width"]
+)
 def cifar_resnet(
-    depth, *, num_classes, input_shape, activation, name, **options
+    depth,
+    *,
+    num_classes,
+    input_shape,
+    activation,
+    name,
+    width=1.0,
+    **options,
 ):
     """ResNet of `depth` = 6n + 2 layers: n basic blocks per stage.
 
@@ -33,6 +43,7 @@ def cifar_resnet(
         input_shape: `(height, width, channels)`, sides of at least 4.
         activation: plain or rotated, see `models.create`.
         name: the model's name.
+        width: factor on the channels 16, 32, 64 of the stages, rounded down.
         **options: fields of `Blocks`.
 
     Returns:
@@ -43,12 +54,24 @@ def cifar_resnet(
         2.0, "fan_in", "untruncated_normal"
     )
     blocks = Blocks(activation=activation, initializer=kaiming, **options)
-    return _assemble(depth, blocks, option_a, num_classes, input_shape, name)
+    widths = _widths(width)
+    return _assemble(
+        depth, widths, blocks, option_a, num_classes, input_shape, name
+    )
 
 
-@register(rf"resnet({_DEPTH})_b", [f"resnet{depth}_b" for depth in _DEPTHS])
+@register(
+    rf"resnet({_DEPTH})_b", [f"resnet{depth}_b" for depth in _DEPTHS], ["width"]
+)
 def cifar_resnet_b(
-    depth, *, num_classes, input_shape, activation, name, **options
+    depth,
+    *,
+    num_classes,
+    input_shape,
+    activation,
+    name,
+    width=1.0,
+    **options,
 ):
     """ResNet of `depth` = 6n + 2 layers whose shortcuts are convs.
 
@@ -60,10 +83,24 @@ def cifar_resnet_b(
         activation=activation, initializer=torch_kernels(), **options
     )
     shortcut = functools.partial(_option_b, blocks)
-    return _assemble(depth, blocks, shortcut, num_classes, input_shape, name)
+    widths = _widths(width)
+    return _assemble(
+        depth, widths, blocks, shortcut, num_classes, input_shape, name
+    )
 
 
-def _assemble(depth, blocks, shortcut, num_classes, input_shape, name):
+def _widths(factor):
+    """The stages' channels, of a factor on the paper's."""
+    number = isinstance(factor, (int, float)) and not isinstance(factor, bool)
+    if not (number and 1 / _WIDTHS[0] <= factor < math.inf):
+        raise UserError(
+            f"width must be a factor that leaves the {_WIDTHS[0]} channels of "
+            f"the first stage at least one. Received: width={factor}"
+        )
+    return [int(factor * channels) for channels in _WIDTHS]
+
+
+def _assemble(depth, widths, blocks, shortcut, num_classes, input_shape, name):
     """The model; `shortcut` makes the skip where the shape changes."""
     if min(input_shape[:2]) < 4:
         raise UserError(
@@ -71,9 +108,9 @@ def _assemble(depth, blocks, shortcut, num_classes, input_shape, name):
             f"Received: input_shape={input_shape}"
         )
     images = blocks.images(input_shape)
-    x = blocks.convolve(images, _WIDTHS[0], 3, 1, "conv1")
+    x = blocks.convolve(images, widths[0], 3, 1, "conv1")
     x = blocks.plain(blocks.normalize(x, "bn1"), "relu1")
-    for stage, width in enumerate(_WIDTHS, 1):
+    for stage, width in enumerate(widths, 1):
         for block in range((depth - 2) // 6):
             strides = 2 if stage > 1 and block == 0 else 1
             part = f"layer{stage}_{block}"
@@ -82,7 +119,7 @@ def _assemble(depth, blocks, shortcut, num_classes, input_shape, name):
     logits = keras.layers.Dense(
         num_classes,
         kernel_initializer=blocks.initializer.clone(),
-        bias_initializer=torch_uniform(_WIDTHS[-1]),
+        bias_initializer=torch_uniform(widths[-1]),
         name="linear",
     )(x)
     return keras.Model(images, logits, name=name)

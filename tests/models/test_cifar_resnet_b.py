@@ -157,3 +157,19 @@ def test_impossible_requests_are_refused_in_one_line(options, received):
     message = str(caught.value)
     assert "\n" not in message
     assert message.endswith(f"Received: {received}")
+
+
+@pytest.mark.parametrize("name", ["resnet8", "resnet8_b"])
+def test_width_is_a_factor_on_all_channels(name):
+    half, whole = build(name, width=0.5), build(name)
+    for layer in whole.layers:
+        narrow = half.get_layer(layer.name).output.shape[-1]
+        if layer.output.shape[-1] > 3:  # not images or logits
+            assert narrow == layer.output.shape[-1] / 2, layer.name
+    assert [x.name for x in half.layers] == [x.name for x in whole.layers]
+
+
+@pytest.mark.parametrize("width", [0, 1 / 17, float("inf"), "1", True])
+def test_a_width_that_leaves_no_channel_is_one_line(width):
+    with pytest.raises(UserError, match="width must .* Received: width="):
+        build(width=width)
