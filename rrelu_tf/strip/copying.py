@@ -1,5 +1,7 @@
 """A model again, of the same layers and weights or of changed ones."""
 
+import contextlib
+
 import keras
 
 from rrelu_tf.strip.cloning import clone, copy_weights
@@ -16,13 +18,15 @@ def copy(model, clone_layer=clone):
             the same weights in the same order.
 
     Returns:
-        The new model; of a stripped one, such a one.
+        The new model; of a stripped one, such a one. Compiled as the model is,
+        if Keras can make its loss and metrics again from their configuration;
+        models inside are not.
     """
     graph = trace(model)
     # Keras would give unnamed inputs new names.
     inputs = [fresh_input(graph, tensor) for tensor in graph.inputs]
     structure = graph.model.input
-    with deep(2 * len(graph.nodes)):
+    with deep(2 * len(graph.nodes)), _uncompiled(model, graph):
         twin = keras.models.clone_model(
             model,
             input_tensors=keras.tree.pack_sequence_as(structure, inputs),
@@ -39,4 +43,31 @@ def copy(model, clone_layer=clone):
         twin.trainable = False
     if isinstance(model, Stripped):
         twin.kept, twin.axes = model.kept, model.axes
+    if model.compiled:
+        _compile(twin, model)
     return twin
+
+
+@contextlib.contextmanager
+def _uncompiled(source, graph):
+    """Lets Keras clone a compiled model whose loss only its user can make."""
+    nested = [node.layer for _, node, _ in walk(graph)]
+    compiled = [
+        model
+        for model in (source, *nested)
+        if isinstance(model, keras.Model) and model.compiled
+    ]
+    for model in compiled:
+        model.compiled = False
+    try:
+        yield
+    finally:
+        for model in compiled:
+            model.compiled = True
+
+
+def _compile(twin, model):
+    try:
+        twin.compile_from_config(model.get_compile_config())
+    except (TypeError, ValueError):  # a loss that is not registered
+        twin.compiled = False

@@ -191,6 +191,7 @@ def precision(name):
         keras.config.set_dtype_policy(before)
 
 
+@keras.saving.register_keras_serializable(package="rrelu_tf")
 class SmoothedCrossentropy(keras.losses.Loss):
     """Cross-entropy of logits and int labels, with label smoothing.
 
@@ -221,3 +222,7 @@ class SmoothedCrossentropy(keras.losses.Loss):
             from_logits=True,
             label_smoothing=self.smoothing,
         )
+
+    def get_config(self):
+        """The constructor's arguments, ready for JSON."""
+        return super().get_config() | {"smoothing": self.smoothing}

@@ -116,7 +116,9 @@ def test_impossible_requests_are_refused_in_one_line(options, received):
 def test_a_family_lists_its_own_options_and_others_refuse_them():
     with pytest.raises(UserError, match="sync_batch_norm, patch_size"):
         unallocated("vit_tiny", patches=4)
-    with pytest.raises(UserError, match="sync_batch_norm, width. Rec.*patch_size=4"):
+    with pytest.raises(
+        UserError, match="sync_batch_norm, width. Rec.*patch_size=4"
+    ):
         unallocated("resnet20", patch_size=4)
 
 

@@ -395,3 +395,33 @@ def test_layers_that_make_an_output_are_not_selected_from():
     keep = {"box/inner": KEEP, "free": KEEP}
     small = rrelu_tf.strip(rrelu_tf.mask(model, keep))
     assert small.get_layer("free").units == KEEP.sum()
+
+
+def own_loss(y, x):
+    return keras.ops.mean(x - y)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_model_compiled_with_a_loss_of_ones_own_is_masked(nested):
+    model = build(conv("a"), relu("act"), layers.Flatten(name="flat"))
+    inner = model
+    if nested:
+        i = keras.Input((6, 6, 3))
+        model = keras.Model(i, layers.Dense(2)(*model(i)))
+    for each in {model, inner}:
+        each.compile("sgd", loss=own_loss)
+    key = f"{inner.name}/a" if nested else "a"
+    masked = rrelu_tf.mask(model, {key: KEEP})
+    assert not masked.compiled
+    assert model.compiled and inner.compiled
+    x = np.ones((2, 6, 6, 3), "float32")
+    model.evaluate(x, np.ones((2, 144 if model is inner else 2)), verbose=0)
+
+
+def test_a_masked_model_is_compiled_as_its_source():
+    model = build(conv("a"), relu("act"), layers.Flatten(name="flat"))
+    model.compile("sgd", loss="mse", metrics=["mae"])
+    masked = rrelu_tf.mask(model, {"a": np.array([True] * 4)})
+    x, y = np.ones((2, 6, 6, 3), "float32"), np.ones((2, 144))
+    expected = model.evaluate(x, y, verbose=0)
+    assert masked.evaluate(x, y, verbose=0) == pytest.approx(expected)

@@ -101,3 +101,13 @@ def test_a_data_dir_that_is_there_is_taken(tmp_path):
 )
 def test_a_recipe_without_mistake_passes_and_makes_no_weight(recipe):
     building.check(recipe)
+
+
+def test_the_loss_is_saved_with_its_smoothing():
+    loss = building.SmoothedCrossentropy(0.2)
+    again = keras.saving.deserialize_keras_object(
+        keras.saving.serialize_keras_object(loss)
+    )
+    logits = np.eye(3, dtype="float32")[[0, 1, 1, 2]]
+    assert again.smoothing == 0.2
+    assert again([0, 1, 2, 0], logits) == loss([0, 1, 2, 0], logits)
