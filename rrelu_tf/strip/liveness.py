@@ -170,7 +170,7 @@ def _needs(graph, constant, axes, wanted):
     for node in reversed(graph.nodes):
         if not any(live.read[tensor] for tensor in node.outputs):
             continue
-        outputs = [_settle(live, tensor, wanted) for tensor in node.outputs]
+        outputs = [_settle(live, graph, t, wanted) for t in node.outputs]
         inputs = [constant[tensor] for tensor in node.inputs]
         if node.shared:
             outputs, more = _share(node, outputs, wanted.shared)
@@ -189,7 +189,7 @@ def _needs(graph, constant, axes, wanted):
     live.connected = any(needed[tensor].any() for tensor in graph.inputs)
     for tensor in graph.inputs:
         live.read[tensor] = True
-        _settle(live, tensor, wanted)
+        _settle(live, graph, tensor, wanted)
     return live, grown
 
 
@@ -205,11 +205,12 @@ def _share(node, outputs, shared):
     return union, more
 
 
-def _settle(live, tensor, wanted):
+def _settle(live, graph, tensor, wanted):
     """No reader is left to come: needed, and no constant, or wanted anyway.
 
     A constant that is not 0 is filled in along one axis: where it takes two to
-    tell which elements those are, it is computed.
+    tell which elements those are, it is computed. So is a number an example,
+    which has no axis.
     """
     needed = elements.compress(live.needed[tensor])
     constant = live.constant[tensor]
@@ -217,6 +218,7 @@ def _settle(live, tensor, wanted):
     axes = elements.varying(needed) | elements.varying(constant)
     if len(axes) <= 1 and not wanted.coupled:
         known = ~np.isnan(constant)
-    alive = needed if tensor in wanted.whole else needed & ~known
+    whole = tensor in wanted.whole or not graph.shape(tensor)
+    alive = needed if whole else needed & ~known
     live.alive[tensor] = alive | wanted.forced[tensor]
     return live.alive[tensor]

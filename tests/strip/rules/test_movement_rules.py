@@ -116,6 +116,16 @@ def test_rows_of_a_constant_channel_padded_with_zeros_are_computed(
     check(finish(i, conv(x, 2, "b")), {"a": 2, "act": 2})
 
 
+def test_constants_without_an_axis_to_fill_them_in_along_are_computed(
+    finish, check
+):
+    i = keras.Input((3,))
+    x = rrelu([0, 0, 0])(layers.Dense(3, name="a")(i))
+    x = layers.Rescaling(1.0, offset=[0.0, 0.0, 0.5])(x)
+    numbers = ops.unstack(x, axis=1)  # one an example each
+    check(finish(i, ops.stack(numbers[::-1], axis=1)), {"a": 1})
+
+
 def test_each_part_of_a_split_loses_its_own_channels(finish, check):
     i = keras.Input(IMAGE)
     parts = ops.split(conv(i, 6, "a"), 2, axis=-1)
