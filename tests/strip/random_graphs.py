@@ -174,7 +174,7 @@ def holds(seed, kind=WideGrower):
     return before - after
 
 
-# Outputs below it are 0 but for rounding: a norm of equal numbers (seed 204798).
+# Outputs below it are 0 but for rounding, as a norm of equal numbers is.
 _LEAST = 1e-4
 
 
