@@ -20,6 +20,8 @@ _COLOURS = (
 )
 _MARKERS = "osD^vPX*"
 _LINES = ("-", "--", ":", "-.")
+# Where many names hide nothing of a plot.
+_BELOW = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.15)}
 
 
 def gammas_of(model):
@@ -112,9 +114,7 @@ def path_length_histogram(nets, path, *, title=None):
         axes.set_xlim(edges[0], edges[-1])
         if few:
             axes.set_ylim(top=1.25 * axes.get_ylim()[1])
-        # Below, many names hide nothing.
-        below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.15)}
-        axes.legend(**({"loc": "upper left"} if few else below), fontsize=9)
+        axes.legend(**({"loc": "upper left"} if few else _BELOW), fontsize=9)
 
 
 def accuracy_against_savings(methods, path, *, saved="FLOPs", title=None):
@@ -146,7 +146,9 @@ def accuracy_against_savings(methods, path, *, saved="FLOPs", title=None):
         _cycle(_MARKERS, len(points)),
         strict=True,
     )
-    with figure.saved(path, size=(6.4, 4.6)) as axes:
+    few = len(points) < 4
+    size = (6.4, 4.6 if few else 4.6 + 0.22 * len(points))
+    with figure.saved(path, size=size) as axes:
         for (label, values), colour, marker in looks:
             _draw_method(axes, label, values, colour, marker)
         axes.set_title(title or f"Accuracy against {saved} saved")
@@ -156,7 +158,7 @@ def accuracy_against_savings(methods, path, *, saved="FLOPs", title=None):
         axes.yaxis.set_major_formatter(PercentFormatter(1))
         axes.grid(axis="x")
         _frame(axes, np.concatenate([*map(_extent, points.values())]))
-        axes.legend(loc="best", fontsize=9)
+        axes.legend(**({"loc": "best"} if few else _BELOW), fontsize=9)
 
 
 def _extent(values):

@@ -7,6 +7,7 @@ import tempfile
 from rrelu_tf.analysis import paper_plots, training_curves
 from rrelu_tf.errors import UserError
 from rrelu_tf.reporting.groups import SHOWN
+from rrelu_tf.training.recipe import Recipe
 
 _CURVES = "Training curves"
 # Kind -> where a run may have it, first come, first shown.
@@ -146,6 +147,8 @@ def labels(groups):
     Args:
         groups: list of `Group`.
 
+    Flags that have their default are left out.
+
     Returns:
         List of as many strings; each names the activation, at least.
     """
@@ -161,6 +164,7 @@ def labels(groups):
             f"{name}={value}"
             for name, value in group.flags.items()
             if name != "pruned"
+            and value != getattr(Recipe, name, None)
             and any(g.flags.get(name, value) != value for g in groups)
         ]
         flags += [] if group.flags.get("pruned", True) else ["not pruned"]

@@ -146,7 +146,7 @@ def test_recipes_on_one_plot_are_named_by_what_differs(result):
         result(flops=500, arch="fcnn"),
     ]
     assert pictures.labels(group(runs)) == [
-        "resnet20 rrelu, slope_l1=0.0",
+        "resnet20 rrelu",
         "resnet20 rrelu, slope_l1=0.0001",
         "resnet20 rrelu, slope_l1=0.0001, not pruned",
         "fcnn rrelu",
