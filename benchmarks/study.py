@@ -76,7 +76,9 @@ class Net(NamedTuple):
 NETS = {
     "mnist": Net(_FCNN, _MNIST, 30, 0.1),
     "fashion": Net(f"{_SMALL} --dataset=fashion_mnist", _NORMED, 4, 1.0),
-    "cifar10": Net(f"{_SMALL} --dataset=cifar10", _NORMED, 4, 1.0),
+    "cifar10": Net(
+        f"{_SMALL} --arch_options=width=0.5 --dataset=cifar10", _NORMED, 3, 1.0
+    ),
     "vit": Net(_VIT, _TRANSFORMER, 3, 1.0),
 }
 
