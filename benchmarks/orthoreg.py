@@ -43,9 +43,12 @@ TRAINED = {
 DATASET = flags.DEFINE_string("dataset", "fashion_mnist", "TFDS name.")
 DATA_DIR = flags.DEFINE_string("data_dir", None, "TFDS folder.")
 SEEDS = flags.DEFINE_integer("seeds", 3, "Seeds 0, 1, ...", lower_bound=1)
-EPOCHS = flags.DEFINE_integer("epochs", 3, "Before pruning.", lower_bound=1)
+EPOCHS = flags.DEFINE_integer("epochs", 4, "Before pruning.", lower_bound=1)
 RETRAIN = flags.DEFINE_integer(
-    "retrain_epochs", 1, "After pruning.", lower_bound=1
+    "retrain_epochs", 2, "After pruning.", lower_bound=1
+)
+HELD_OUT = flags.DEFINE_float(
+    "held_out", 0.8, "Share of train that no net sees, to be done in an hour."
 )
 SAMPLES = flags.DEFINE_integer("samples", 2_000, "Images that scores see.")
 FOLDER = flags.DEFINE_string("folder", "runs/orthoreg", "Of trained nets.")
@@ -63,7 +66,7 @@ class Study:
             dataset=DATASET.value,
             schedule="cosine_step",
             epochs=EPOCHS.value,
-            validation_split=0.05,
+            validation_split=HELD_OUT.value,
             seed=seed,
             **TRAINED["plain"],
         )
