@@ -80,6 +80,25 @@ def check_model(model, name, align):
 _WITHOUT_MODEL = ("threshold", "sparsity")
 
 
+def check_protocol(protocol, name, amount, model, seed_round):
+    """Refuses what the authors' protocol does not do, or only it does."""
+    if protocol is None:
+        if seed_round is not None:
+            raise UserError(
+                "seed_round is one of protocol=seed. "
+                f"Received: seed_round={seed_round}"
+            )
+        return
+    if name != "sparsity":
+        raise UserError(
+            f"protocol=seed selects by sparsity. Received: {name}={amount}"
+        )
+    if model is None:
+        raise UserError(
+            "protocol=seed needs the scored model. Received: model=None"
+        )
+
+
 def as_arrays(scores):
     """The scores as arrays, dict: key -> array; refuses to do without any."""
     if not isinstance(scores, dict) or not scores:

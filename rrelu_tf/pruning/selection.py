@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from rrelu_tf import seed_protocol
 from rrelu_tf.errors import UserError
-from rrelu_tf.pruning import arguments, budgets, chains, held
+from rrelu_tf.pruning import arguments, budgets, chains, held, seed_selection
 from rrelu_tf.pruning.groups import Groups, Order
 from rrelu_tf.strip import coupling
 
@@ -22,6 +23,8 @@ def select(
     round_to=1,
     align="gather",
     reduce="sum",
+    protocol=None,
+    seed_round=None,
 ):
     """The channels that stay, by a threshold, a sparsity or a budget.
 
@@ -66,6 +69,12 @@ def select(
             that groups tie together as one. Groups that are tied to what has
             no score, such as an input or an attention, stay and do not count.
         reduce: "sum", "mean" or "max" of the members' scores in a group.
+        protocol: None, or "seed": the OrthoReg authors' choice for one of their
+            nets, by `sparsity` and `model`; see `seed_selection.select`. It
+            decides `scope` and all that follows.
+        seed_round: (k, R) with protocol "seed": round k of R of those that
+            together remove the sparsity; or k and the list of thresholds, in
+            percent, that end with it. None is the only round.
 
     Returns:
         dict: layer name -> bool array (channels,), True = keep.
@@ -85,8 +94,19 @@ def select(
     name, amount = arguments.one_amount(amounts)
     arguments.check_options(scope, align, reduce, min_fraction, round_to)
     arguments.check_model(model, name, align)
+    options = {
+        "scope": (scope, "global"),
+        "min_fraction": (min_fraction, 0.05),
+        "round_to": (round_to, 1),
+        "align": (align, "gather"),
+        "reduce": (reduce, "sum"),
+    }
+    seed_protocol.check(protocol, **options)
+    arguments.check_protocol(protocol, name, amount, model, seed_round)
     scores = arguments.as_arrays(scores)
     arguments.check_scores(scores, model)
+    if protocol == "seed":
+        return seed_selection.select(scores, amount, model, seed_round)
     labels = None
     if align == "couple":
         labels = coupling.coupled(model, list(scores))

@@ -43,6 +43,7 @@ def copy(model, clone_layer=clone):
         twin.trainable = False
     if isinstance(model, Stripped):
         twin.kept, twin.axes = model.kept, model.axes
+        twin.widths = model.widths
     if model.compiled:
         _compile(twin, model)
     return twin

@@ -2,7 +2,7 @@
 
 from rrelu_tf.errors import UserError
 from rrelu_tf.strip import elements
-from rrelu_tf.strip.graph import trace
+from rrelu_tf.strip.graph import trace, walk
 from rrelu_tf.strip.leftovers import leaves_some
 from rrelu_tf.strip.liveness import analyse
 from rrelu_tf.strip.rebuild import rebuild
@@ -61,7 +61,14 @@ def _narrower(graph, live):
     made.kept, made.axes = {}, {}
     for name, one in kept.items():
         made.kept[name], made.axes[name] = _composed(graph.model, one)
+    made.widths = _widths(graph)
     return made
+
+
+def _widths(graph):
+    """Layer name -> channels in the source, or in its own first one."""
+    there = {key: inner.channels(node) for inner, node, key in walk(graph)}
+    return there | (getattr(graph.model, "widths", None) or {})
 
 
 def _composed(source, one):

@@ -1,4 +1,4 @@
-"""A model that remembers which of its source's channels it kept."""
+"""A model that remembers what it kept of its source's channels."""
 
 import keras
 import numpy as np
@@ -11,30 +11,34 @@ from rrelu_tf.strip.graph import deep
 class Stripped(keras.Model):
     """A functional model, as `rrelu_tf.strip` returns it.
 
-    It is an ordinary functional `keras.Model` that saves two things more.
+    It is an ordinary functional `keras.Model` that saves three things more.
 
     Attributes:
         kept: layer name -> list of ints, the channels of the layer's output
             in the source model that this model computes.
         axes: layer name -> the axis that these lie along, without the batch.
+        widths: layer name -> how many channels the layer had in the first
+            source, before all stripping.
     """
 
     kept = None
     axes = None
+    widths = None
 
     def get_config(self):
-        """The functional model's configuration, `kept` and `axes`."""
-        config = super().get_config()
-        return {**config, "kept": self.kept, "axes": self.axes}
+        """The functional model's configuration, `kept`, `axes` and `widths`."""
+        own = {"kept": self.kept, "axes": self.axes, "widths": self.widths}
+        return {**super().get_config(), **own}
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
         """The model that `get_config` describes."""
         config = dict(config)
         kept, axes = config.pop("kept"), config.pop("axes", None)
+        widths = config.pop("widths", None)
         with deep(len(config["layers"])):
             model = super().from_config(config, custom_objects=custom_objects)
-        model.kept, model.axes = kept, axes
+        model.kept, model.axes, model.widths = kept, axes, widths
         return model
 
 

@@ -15,12 +15,15 @@ takes the smaller side and sqrt(filters) everywhere. Where the two differ:
 - Scores: gradients are squared after the mean over the examples; tfo leaves
   beta out; rdt takes means over a batch inside the square, leaves w^2 out and
   divides by each variable's mean; VGG's |gamma| is divided by the fan-in.
+- Selection: MobileNet-V1's depthwise filters have the scores of the filters
+  that feed them, which so count twice; in VGG and MobileNet-V1 each layer's
+  last 5 % of the filters are kept, by index and not by score; in a ResNet the
+  first convolution is. How many go is cut to whole numbers several times.
+- Pruning: a ResNet loses the first filters of its blocks; all others are
+  zeroed where they are.
 """
 
 import dataclasses
-import re
-
-from rrelu_tf.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +43,30 @@ class Gram:
 
 
 @dataclasses.dataclass(frozen=True)
+class Pruning:
+    """How filters are selected and pruned in one of the authors' nets.
+
+    Patterns are regular expressions of whole names of convolutions.
+
+    Attributes:
+        counts: how many go, see `rounds.Round.goes`: "share" of those that
+            are there, or all but a whole "percent" of the first net's.
+        protected: share of a layer's filters, as many as it had at first, by
+            which, and one more, the last by index are kept.
+        whole: pattern of the layers that are never pruned.
+        copied: pattern of the layers whose scores and masks are those of the
+            layer before.
+        zeroed: pattern of the layers that keep their width, with zeros.
+    """
+
+    counts: str
+    protected: float | None = None
+    whole: str = ""
+    copied: str = ""
+    zeroed: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
 class Family:
     """The authors' choices for one of their nets.
 
@@ -49,6 +76,7 @@ class Family:
         bias: whether it is a further column of `W`.
         first: `Gram` of the first convolution.
         grams: kind of layer, see `filters.Filters` -> its `Gram`.
+        pruning: its `Pruning`.
         lent: (pattern of the names of layers that are weighted by another
             layer's weight, what makes the other's name of theirs); their own
             weights still count in the normaliser. None: there are none.
@@ -60,6 +88,7 @@ class Family:
     bias: bool
     first: Gram
     grams: dict
+    pruning: Pruning
     lent: tuple | None = None
     scores: dict = dataclasses.field(default_factory=dict)
 
@@ -86,6 +115,7 @@ FAMILIES = {
         bias=True,
         first=_INPUTS,
         grams={"conv": Gram("filters", "filters", "filters")},
+        pruning=Pruning("share", protected=0.05),
         scores={"bn": {"over_fan_in": True}},
     ),
     # Pointwise kernels by their columns: the inputs' side, not the filters'.
@@ -98,6 +128,7 @@ FAMILIES = {
             "depthwise": _INPUTS,
             "pointwise": Gram("inputs", "inputs", "inputs"),
         },
+        pruning=Pruning("share", protected=0.05, copied=r"layers_\d+_conv1"),
     ),
     # The loss takes the weight of the block's first conv for the shortcut, so
     # that the weights' sum is not 1. The first conv's Gram matrix is 27 x 27
@@ -111,79 +142,11 @@ FAMILIES = {
             "conv": Gram("filters", "smaller", "smaller"),
             "pointwise": Gram("inputs", "smaller", "smaller"),
         },
+        pruning=Pruning(
+            "percent",
+            whole="conv1",
+            zeroed=r".*_(conv2|shortcut_0|downsample_0)",
+        ),
         lent=(r"(shortcut|downsample)_0$", "conv1"),
     ),
 }
-
-
-def family(model):
-    """The `Family` of a model, by its name as `models.create` gave it.
-
-    Raises:
-        UserError: a name of none of them.
-    """
-    for found in FAMILIES.values():
-        if re.fullmatch(found.pattern, model.name):
-            return found
-    raise UserError(
-        f"protocol=seed knows models of the families {', '.join(FAMILIES)} by "
-        "their names (vgg13, mobilenet_v1, resnet34, resnet56_b, ...). "
-        f"Received: model={model.name}"
-    )
-
-
-def score_options(model, method):
-    """The options that a score has in the authors' code, of a family's model.
-
-    Raises:
-        UserError: a model of none of the families.
-    """
-    return SCORES.get(method, {}) | family(model).scores.get(method, {})
-
-
-def check(protocol, **options):
-    """Refuses an unknown protocol, and options that "seed" decides itself.
-
-    Args:
-        protocol: None, the right one, or "seed".
-        **options: (value, default) by name.
-
-    Raises:
-        UserError: for the first that breaks its rule.
-    """
-    if protocol not in (None, "seed"):
-        raise UserError(
-            f'protocol must be None or "seed". Received: protocol={protocol}'
-        )
-    for name, (value, default) in options.items():
-        if protocol and value != default:
-            raise UserError(
-                f"protocol=seed decides {name} itself. Received: {name}={value}"
-            )
-
-
-def grams(found, kernels):
-    """The `Gram` of each of a model's kernels.
-
-    Args:
-        found: the model's `Family`.
-        kernels: its `filters.Filters`, in forward order.
-
-    Raises:
-        UserError: a kind of layer that the authors' net does not have.
-    """
-    chosen = [found.first]
-    for kernel in kernels[1:]:
-        if kernel.kind not in found.grams:
-            known = ", ".join(found.grams)
-            raise UserError(
-                f"protocol=seed knows the net by its layers: {known}. "
-                f"Received: {kernel.key}={kernel.kind}"
-            )
-        chosen.append(found.grams[kernel.kind])
-    return chosen
-
-
-def lender(found, key):
-    """Key of the layer whose weight a layer takes: mostly its own."""
-    return re.sub(*found.lent, key) if found.lent else key
