@@ -2,8 +2,10 @@
 
 import numpy as np
 from keras import ops
+from rich.table import Table
 
 from rrelu_tf import filters, gram, seed_protocol
+from rrelu_tf.analysis import text
 from rrelu_tf.errors import UserError
 
 
@@ -48,6 +50,18 @@ def orthogonality(model, *, bias=False, dense=False, protocol=None):
         kernel.key: _degree(kernel, side, bias)
         for kernel, side in zip(kernels, sides, strict=True)
     }
+
+
+def table(degrees):
+    """What `orthogonality` returned, and its mean, as text."""
+    shown = Table("layer")
+    shown.add_column("degree of orthogonality", justify="right")
+    for key, degree in degrees.items():
+        shown.add_row(key, f"{degree:.4f}")
+    shown.add_section()
+    mean = sum(degrees.values()) / len(degrees)
+    shown.add_row("mean", f"{mean:.4f}")
+    return f"{text.render(shown)}\n"
 
 
 def _degree(kernel, side, bias):

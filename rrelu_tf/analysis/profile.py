@@ -7,8 +7,8 @@ import keras
 from rich.table import Table
 
 from rrelu_tf.analysis import macs, text
+from rrelu_tf.analysis.calls import calls
 from rrelu_tf.layers import PositionEmbedding
-from rrelu_tf.strip import graph
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,55 +160,28 @@ def profile(model):
         UserError: for a subclassed model, or one whose input has an unknown
             size on an axis other than the batch.
     """
-    traced = graph.trace(model)
-    inputs = [traced.tensors[number] for number in traced.inputs]
-    layers, _ = _walk(traced, inputs, prefix="", seen=set())
+    seen = set()
     return Profile(
         params=model.count_params(),
         trainable_params=_count(model.trainable_weights),
-        layers=tuple(layers),
+        layers=tuple(_layer(call, seen) for call in calls(model)),
     )
 
 
-def _walk(traced, inputs, prefix, seen):
-    """(layer profiles, output tensors) of a graph called on `inputs`."""
-    tensors = dict(zip(traced.inputs, inputs, strict=True))
-    # A nested model may be called on other sizes than it was made with.
-    resized = any(
-        tensors[number].shape != traced.tensors[number].shape
-        for number in traced.inputs
-    )
-    profiles = []
-    for node in traced.nodes:
-        read = [tensors[number] for number in node.inputs]
-        key = prefix + node.key
-        if graph.has_graph(node.layer):
-            inner = graph.trace(node.layer)
-            found, made = _walk(inner, read, f"{key}/", seen)
-            profiles += found
-        else:
-            made = [traced.tensors[number] for number in node.outputs]
-            if resized:
-                made = node.call(node.layer.compute_output_spec, read)
-            profiles.append(_layer(node.layer, key, read, made, seen))
-        tensors.update(zip(node.outputs, made, strict=True))
-    return profiles, [tensors[number] for number in traced.outputs]
-
-
-def _layer(layer, key, read, made, seen):
+def _layer(call, seen):
+    layer, made = call.layer, call.outputs[0]
     weights = getattr(layer, "weights", [])
     new = {id(weight) for weight in weights} - seen
     seen |= new
     kernels = macs.kernels(layer)
     known = kernels or isinstance(layer, _ADDED)
-    shape = made[0].shape
     return LayerProfile(
-        key=key,
+        key=call.key,
         kind=type(layer).__name__,
-        output_shape=tuple(shape[1:]),
+        output_shape=tuple(made[1:]),
         params=_count(weight for weight in weights if id(weight) in new),
         weights=_count(kernel for kernel in kernels if id(kernel) in new),
-        macs=macs.macs(layer, [t.shape for t in read], shape) if read else 0,
+        macs=macs.macs(layer, call.inputs, made) if call.inputs else 0,
         counted=bool(known) or all(len(w.shape) < 2 for w in weights),
     )
 

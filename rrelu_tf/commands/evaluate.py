@@ -1,9 +1,10 @@
-"""Evaluates a run, a .keras file or a SavedModel.
+"""Evaluates a run, a .keras file, a checkpoint's weights or a SavedModel.
 
     bin/evaluate --run=runs/digits-resnet20-rrelu-seed0 --flops --latency
 
-prints accuracy and loss on test data; on request also operations per layer,
-latency and plots. Exit codes: 0 done; 2 a mistake in what was given.
+prints accuracy and loss on test data; on request also those on train,
+operations per layer, compression, orthogonality, latency and plots. Exit codes:
+0 done; 2 a mistake in what was given.
 """
 
 import dataclasses
@@ -12,12 +13,23 @@ import json
 from absl import flags
 
 from rrelu_tf import atomic
-from rrelu_tf.commands import data_flags, entry, model_flags, quiet
+from rrelu_tf.commands import (
+    checkpoint_flags,
+    data_flags,
+    dense_flags,
+    entry,
+    model_flags,
+    quiet,
+)
 from rrelu_tf.errors import UserError
 
 FLAGS = flags.FlagValues()
 
-model_flags.define(FLAGS, "A .keras file or a SavedModel folder")
+model_flags.define(
+    FLAGS, "A .keras file, a checkpoint's weights or a SavedModel folder"
+)
+checkpoint_flags.define(FLAGS)
+dense_flags.define(FLAGS)
 data_flags.define(FLAGS)
 flags.DEFINE_enum(
     "split",
@@ -33,9 +45,29 @@ flags.DEFINE_integer(
     flag_values=FLAGS,
 )
 flags.DEFINE_boolean(
+    "train_accuracy",
+    False,
+    "Evaluate on training data, too, without augmentation.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_boolean(
     "flops",
     False,
-    "Show parameters and operations per layer.",
+    "Show parameters and operations per layer, and the sum as the OrthoReg "
+    "authors' tool, ptflops, has it.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_boolean(
+    "orthogonality",
+    False,
+    "Show the degree of orthogonality of each layer's filters.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_enum(
+    "protocol",
+    "correct",
+    ["correct", "seed"],
+    "seed: orthogonality as the OrthoReg authors' code measures it.",
     flag_values=FLAGS,
 )
 flags.DEFINE_boolean(
@@ -70,12 +102,11 @@ def main(argv=None):
 def _call(values):
     _check(values)
     quiet.import_tensorflow()
-    chosen = model_flags.load(values, saved_models=True)
-    if chosen.model is None and (values.flops or values.plots):
-        raise UserError(
-            "--flops and --plots need a Keras model: a SavedModel has no "
-            f"layers to look at. Received: model={chosen.path}"
-        )
+    from rrelu_tf.analysis import splits
+
+    chosen = model_flags.load(values, saved_models=True, checkpoints=True)
+    _check_layers(values, chosen)
+    dense = dense_flags.load(values, chosen)
     if values.plots:
         _check_slopes(chosen)
     data = data_flags.load(
@@ -84,12 +115,20 @@ def _call(values):
         chosen.preprocessing,
         batch_size=values.batch_size,
     )
-    classify, batches = _classifier(chosen, data, values.split)
+    classify, raw = _classifier(chosen, data)
+    batches = splits.batches(data, values.split, raw=raw)
     print(f"model: {chosen.label}\ndata: {data.description}")
     figures = {"model": chosen.label, "data": data.description}
     figures |= _score(classify, batches, values.split)
+    if values.train_accuracy:
+        train = splits.batches(data, "train", raw=raw)
+        figures["train"] = _score(classify, train, "train")
     if values.flops:
         figures |= _flops(chosen.model)
+    if dense is not None:
+        figures |= _compression(chosen.model, dense)
+    if values.orthogonality:
+        figures |= _orthogonality(chosen.model, values.protocol)
     if values.latency:
         figures |= _latency(classify, batches)
     if values.plots:
@@ -106,6 +145,12 @@ def _check(values):
             "batch_size must be at least 1. "
             f"Received: batch_size={values.batch_size}"
         )
+    if values.protocol != "correct" and not values.orthogonality:
+        raise UserError(
+            "protocol is for --orthogonality. "
+            f"Received: protocol={values.protocol}"
+        )
+    checkpoint_flags.check(values, values.model, values.dense)
     if not 0 <= values.zeta < float("inf"):
         raise UserError(
             "zeta must be a finite number, at least 0. "
@@ -113,18 +158,29 @@ def _check(values):
         )
 
 
-def _classifier(chosen, data, split):
-    """(function from images to log-probabilities, the batches it takes)."""
-    from rrelu_tf.analysis import accuracy, splits
+def _check_layers(values, chosen):
+    """Checks that there are layers where they are to be looked at."""
+    names = ("flops", "orthogonality", "plots", "compression", "dense")
+    asked = [name for name in names if values[name].value]
+    if chosen.model is None and asked:
+        raise UserError(
+            f"--{asked[0]} needs a Keras model: a SavedModel has no layers to "
+            f"look at. Received: model={chosen.path}"
+        )
+
+
+def _classifier(chosen, data):
+    """(function from images to log-probabilities, whether of raw images)."""
+    from rrelu_tf.analysis import accuracy
     from rrelu_tf.export import fitting, served
 
     if chosen.model is not None:
         fitting.check(chosen.model, data.image_shape, data.num_classes)
-        return accuracy.of_model(chosen.model), splits.batches(data, split)
+        return accuracy.of_model(chosen.model), False
     # Images that are resized differ in size, and do not make raw batches.
     found = served.load(chosen.path, raw=data.preprocessing.resize is None)
     found.check(data.image_shape, data.num_classes)
-    return found.classify, splits.batches(data, split, raw=found.raw)
+    return found.classify, found.raw
 
 
 def _score(classify, batches, split):
@@ -139,12 +195,34 @@ def _score(classify, batches, split):
 
 
 def _flops(model):
+    from rrelu_tf.analysis import ptflops
     from rrelu_tf.analysis.profile import profile
 
     counted = profile(model)
     print(counted.table(), end="")
+    theirs = {v: ptflops(model, v) for v in ("0.6.2", "0.7.5")}
+    shown = ", ".join(f"{v}: {count:,}" for v, count in theirs.items())
+    print(f"as ptflops counts, the OrthoReg authors' FLOPs: {shown}")
     names = ("params", "trainable_params", "weights", "macs", "flops")
-    return {name: getattr(counted, name) for name in names}
+    return {n: getattr(counted, n) for n in names} | {"ptflops": theirs}
+
+
+def _compression(model, dense):
+    from rrelu_tf.analysis import compression
+
+    found = compression(model, dense.model)
+    print(f"compression, against {dense.label}:\n{found.table()}", end="")
+    ratios = {n: getattr(found, n) for n in ("params_ratio", "file_ratio")}
+    return {"compression": dataclasses.asdict(found) | ratios}
+
+
+def _orthogonality(model, protocol):
+    from rrelu_tf.analysis.orthogonality import orthogonality, table
+
+    known = None if protocol == "correct" else protocol
+    degrees = orthogonality(model, protocol=known)
+    print(table(degrees), end="")
+    return {"orthogonality": degrees}
 
 
 def _latency(classify, batches):

@@ -14,7 +14,7 @@ import pathlib
 from absl import flags
 
 from rrelu_tf import atomic
-from rrelu_tf.commands import entry, quiet
+from rrelu_tf.commands import checkpoint_flags, entry, quiet
 from rrelu_tf.errors import UserError
 
 FLAGS = flags.FlagValues()
@@ -26,28 +26,7 @@ flags.DEFINE_string(
     "command wrote.",
     flag_values=FLAGS,
 )
-flags.DEFINE_string(
-    "arch", None, "Architecture, as for bin/train.", flag_values=FLAGS
-)
-flags.DEFINE_string(
-    "activation",
-    "rrelu",
-    "relu, gelu, silu, or the rotated rrelu, rgelu, rsilu.",
-    flag_values=FLAGS,
-)
-flags.DEFINE_integer(
-    "num_classes",
-    None,
-    "Width of the logits; default: the outputs of the checkpoint's last "
-    "linear layer.",
-    flag_values=FLAGS,
-)
-flags.DEFINE_list(
-    "input_shape",
-    ["32", "32", "3"],
-    "Height, width and channels of the images.",
-    flag_values=FLAGS,
-)
+checkpoint_flags.define(FLAGS)
 flags.DEFINE_string(
     "out", None, "The .keras or .npz file to write.", flag_values=FLAGS
 )
@@ -61,36 +40,20 @@ def main(argv=None):
 
 
 def _call(values):
-    input_shape = _check(values)
+    _check(values)
     quiet.import_tensorflow()
-    from rrelu_tf import models
-    from rrelu_tf.models import torch_checkpoint
-
-    if pathlib.Path(values.checkpoint).suffix == ".npz":
-        arrays = models.seed_weights.read(values.checkpoint)
-    else:
-        arrays = torch_checkpoint.read(values.checkpoint)
-    num_classes = values.num_classes
-    if num_classes is None:
-        num_classes = torch_checkpoint.num_classes(arrays, values.checkpoint)
-    model = models.create(
-        values.arch,
-        num_classes=num_classes,
-        input_shape=input_shape,
-        activation=values.activation,
-    )
-    torch_checkpoint.load(model, arrays, values.checkpoint)
+    model = checkpoint_flags.load(values, values.checkpoint)
     _write(model, pathlib.Path(values.out))
     print(
         f"imported {values.checkpoint}\n"
-        f"as       {values.arch}, {values.activation}, {num_classes} classes, "
-        f"{model.count_params():,} parameters\n"
+        f"as       {values.arch}, {values.activation}, "
+        f"{model.output_shape[-1]} classes, {model.count_params():,} "
+        "parameters\n"
         f"to       {values.out}"
     )
 
 
 def _check(values):
-    """The images' shape, once the flags are all right."""
     for name in ("checkpoint", "arch", "out"):
         if not values[name].value:
             raise UserError(
@@ -102,13 +65,7 @@ def _check(values):
             f"out must be a {' or '.join(_KINDS)} file. "
             f"Received: out={values.out}"
         )
-    try:
-        return tuple(int(size) for size in values.input_shape)
-    except ValueError as error:
-        raise UserError(
-            "input_shape must be whole numbers between commas. "
-            f"Received: input_shape={','.join(values.input_shape)}"
-        ) from error
+    checkpoint_flags.input_shape(values)
 
 
 def _write(model, out):

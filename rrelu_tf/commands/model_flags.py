@@ -7,6 +7,7 @@ from typing import Any
 
 from absl import flags
 
+from rrelu_tf.commands import checkpoint_flags
 from rrelu_tf.errors import UserError
 
 _WHICH = ("auto", "pruned", "best", "last")
@@ -73,12 +74,14 @@ def define(flag_values, kinds):
     )
 
 
-def load(values, saved_models=False):
+def load(values, saved_models=False, checkpoints=False):
     """Loads the model that the flags name.
 
     Args:
         values: parsed flags.
         saved_models: whether a SavedModel folder is welcome, too.
+        checkpoints: whether a checkpoint's weights are, with the flags of
+            `checkpoint_flags`.
 
     Returns:
         A `Chosen`.
@@ -99,7 +102,11 @@ def load(values, saved_models=False):
 
         run = Run.open(values.run)
     if values.model is not None:
-        return from_file(pathlib.Path(values.model), run, saved_models)
+        path = pathlib.Path(values.model)
+        if checkpoints and path.suffix in checkpoint_flags.SUFFIXES:
+            model = checkpoint_flags.load(values, path)
+            return Chosen(str(path), path, run, model, {})
+        return from_file(path, run, saved_models)
     return _from_run(run, values.which)
 
 

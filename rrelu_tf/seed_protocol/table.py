@@ -80,6 +80,8 @@ class Family:
         lent: (pattern of the names of layers that are weighted by another
             layer's weight, what makes the other's name of theirs); their own
             weights still count in the normaliser. None: there are none.
+        functional: whether activations and poolings are calls of functions,
+            not modules, which `rrelu_tf.analysis.ptflops` counts otherwise.
         scores: name of a score -> options of its own, besides `SCORES`.
     """
 
@@ -90,6 +92,7 @@ class Family:
     grams: dict
     pruning: Pruning
     lent: tuple | None = None
+    functional: bool = True
     scores: dict = dataclasses.field(default_factory=dict)
 
 
@@ -116,6 +119,7 @@ FAMILIES = {
         first=_INPUTS,
         grams={"conv": Gram("filters", "filters", "filters")},
         pruning=Pruning("share", protected=0.05),
+        functional=False,
         scores={"bn": {"over_fan_in": True}},
     ),
     # Pointwise kernels by their columns: the inputs' side, not the filters'.

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rrelu_tf import data
+from rrelu_tf import data, models
+from rrelu_tf.analysis import orthogonality, ptflops
 from rrelu_tf.commands import evaluate, export, prune, train
+from rrelu_tf.models import seed_weights
 
 # TensorFlow cannot take its determinism back: other tests would run under it.
 IN_PROCESS = "--nodeterministic"
@@ -189,6 +191,71 @@ def test_flops_latency_and_plots_come_on_request(trained, tmp_path, capfd):
     assert not {"flops", "latency"} & plain.keys()
 
 
+def test_a_pruned_run_is_compared_with_its_dense_model(
+    standard, tmp_path, capfd
+):
+    given = (f"--run={standard}", "--compression", "--train_accuracy")
+    found = figures(tmp_path, *given)
+    shown = capfd.readouterr().out
+    sizes = found["compression"]
+    assert sizes["dense_params"] == 38_010
+    assert sizes["params"] < sizes["dense_params"]
+    ratio = sizes["dense_params"] / sizes["params"]
+    assert sizes["params_ratio"] == pytest.approx(ratio)
+    assert sizes["file_ratio"] == pytest.approx(ratio, rel=0.05)
+    assert re.search(r"\| parameters +\| +38,010 \|", shown), shown
+    by_file = figures(
+        tmp_path,
+        f"--model={standard / 'pruned' / 'model.keras'}",
+        f"--dense={standard}",
+    )
+    assert by_file["compression"] == sizes
+    (train,) = [x for x in shown.splitlines() if x.startswith("train:")]
+    assert f"{100 * found['train']['accuracy']:.2f} %" in train
+    plain = figures(tmp_path, f"--run={standard}", "--split=train")
+    assert found["train"]["accuracy"] == plain["accuracy"]
+
+
+def test_weights_of_a_checkpoint_equal_their_model(model, tmp_path):
+    with open(tmp_path / "fcnn.npz", "wb") as file:
+        seed_weights.save_seed_weights(model, file)
+    model.save(tmp_path / "fcnn.keras")
+    given = ("--arch=fcnn", "--input_shape=8,8,1")
+    found = figures(tmp_path, f"--model={tmp_path / 'fcnn.npz'}", *given)
+    by_file = figures(tmp_path, f"--model={tmp_path / 'fcnn.keras'}")
+    assert found["accuracy"] == by_file["accuracy"]
+    assert found["loss"] == by_file["loss"]
+    compared = figures(
+        tmp_path,
+        f"--model={tmp_path / 'fcnn.keras'}",
+        *(f"--dense={tmp_path / 'fcnn.npz'}", *given),
+    )
+    assert compared["compression"]["params_ratio"] == 1
+
+
+def test_orthogonality_and_the_authors_flops_are_shown(tmp_path, capfd):
+    net = models.create(
+        "resnet8_b",
+        num_classes=10,
+        input_shape=(8, 8, 1),
+        activation="relu",
+        width=0.25,
+    )
+    net.save(tmp_path / "net.keras")
+    given = (f"--model={tmp_path / 'net.keras'}", "--flops", "--orthogonality")
+    found = figures(tmp_path, *given)
+    shown = capfd.readouterr().out
+    assert found["orthogonality"] == orthogonality(net)
+    degree = found["orthogonality"]["conv1"]
+    assert re.search(rf"\| conv1 +\| +{degree:.4f} \|", shown), shown
+    assert found["ptflops"] == {
+        version: ptflops(net, version) for version in ("0.6.2", "0.7.5")
+    }
+    assert f"0.6.2: {found['ptflops']['0.6.2']:,}, 0.7.5: " in shown
+    seed = figures(tmp_path, *given, "--protocol=seed")["orthogonality"]
+    assert seed == orthogonality(net, protocol="seed") != degree
+
+
 def saved(name, shape, classes):
     def save(_, folder):
         inputs = keras.Input(shape)
@@ -242,13 +309,20 @@ def no_signature(_, folder):
         (not_a_zip, "whole and readable.*broken.keras$"),
         (broken_saved_model, "whole and readable.*saved_model="),
         (no_signature, "must have a signature"),
-        (layers_of_a_saved_model, "need a Keras model"),
+        (layers_of_a_saved_model, "--flops needs a Keras model"),
         (saved("m.keras", (9, 8, 1), 10), "image_shape=8 x 8 x 1$"),
         (saved("m.keras", (8, 8, 1), 11), "classes=10$"),
         (lambda t, _: [f"--run={t}", "--seed=3"], "seed=3$"),
         (lambda t, _: [f"--run={t}", "--split=best"], "best"),
         (lambda t, _: [f"--run={t}", "--batch_size=0"], "batch_size=0$"),
         (lambda t, _: [f"--run={t}", "--zeta=nan"], "zeta=nan$"),
+        (lambda t, _: [f"--run={t}", "--arch=fcnn"], "is for a ch.*arch=fcnn$"),
+        (lambda t, _: [f"--run={t}", "--protocol=seed"], "protocol=seed$"),
+        (lambda t, _: [f"--run={t}", "--compression"], "give --dense.*model="),
+        (lambda t, _: [f"--run={t}", "--dense=a.keras"], "must exist.*a.keras"),
+        (lambda t, _: [f"--run={t}", "--orthogonality"], "Only convolutions"),
+        (lambda *_: ["--model=a.npz"], "give --arch.*arch=None$"),
+        (lambda *_: ["--model=a.npz", "--arch=fcnn"], "npz=a.npz$"),
         (lambda t, _: [f"--run={t}", "--json=/missing/a"], "path=/missing/a$"),
     ],
 )
