@@ -4,7 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RUN := runs/digits
-# Extras of setup.py; with EXTRAS=test,torch checkpoints are tested, too.
+# Extras of setup.py; with EXTRAS=test,torch,export checkpoints and all formats
+# of bin/export are tested, too.
 EXTRAS ?= test
 # Two processes, each with whole files of tests.
 PARALLEL := -n 2 --dist loadfile

@@ -45,6 +45,11 @@ setuptools.setup(
     extras_require={
         # The authors' checkpoints, for bin/import_checkpoint.
         "torch": ["torch"],
+        # The formats of bin/export besides SavedModel: what converts to them,
+        # and the runtimes that each file is checked with.
+        "export": [
+            *("ai-edge-litert", "onnx", "onnxruntime", "openvino", "tf2onnx")
+        ],
         "test": [
             # A second implementation of the attacks, to compare with.
             "adversarial-robustness-toolbox",

@@ -2,6 +2,9 @@
 
 import dataclasses
 
+import numpy as np
+import tensorflow as tf
+
 from rrelu_tf.data import Preprocessing
 from rrelu_tf.errors import UserError
 
@@ -14,6 +17,30 @@ class _Raw(Preprocessing):
     def apply(self, images):
         """The images as they are, uint8."""
         return images
+
+
+class _Fitted(Preprocessing):
+    """Resized and cut, but not normalised."""
+
+    def apply(self, images):
+        """Float32 images of `image_shape`, values 0..255."""
+        return tf.cast(self.fit(images), tf.float32)
+
+
+def pixels(data, most):
+    """Training images as an array, unaugmented, evenly spaced.
+
+    Args:
+        data: a `rrelu_tf.data.Data`.
+        most: int, how many at most.
+
+    Returns:
+        float32 `(n, *image_shape)`, values 0..255.
+    """
+    options = dataclasses.asdict(data.preprocessing)
+    data = dataclasses.replace(data, preprocessing=_Fitted(**options))
+    taken = data.unaugmented(most).as_numpy_iterator()
+    return np.concatenate([images for images, _ in taken])
 
 
 def batches(data, split, *, raw=False):

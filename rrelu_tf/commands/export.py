@@ -1,11 +1,13 @@
-"""Exports a model as a SavedModel that TensorFlow Serving takes.
+"""Exports a model: for TensorFlow Serving, LiteRT, ONNX Runtime, OpenVINO.
 
     bin/export --run=runs/digits-resnet20-rrelu-seed0
+    bin/export --run=runs/digits-resnet20-rrelu-seed0 --format=litert_int8,onnx
 
-writes `<run>/serving/<version>/`: the pruned model where bin/prune has been,
-with preprocessing inside. It is loaded again and compared before it counts as
-written, here and in a fresh process that cannot import rrelu_tf. Exit codes: 0
-done; 2 a mistake in what was given.
+writes `<run>/serving/<version>/`, a SavedModel: the pruned model where
+bin/prune has been, with preprocessing inside. It is loaded again and compared
+before it counts as written, here and in a fresh process that cannot import
+rrelu_tf. Other formats go to `<run>/exported/<version>/`, each loaded by its
+own runtime and compared. Exit codes: 0 done; 2 a mistake in what was given.
 """
 
 import json
@@ -15,6 +17,7 @@ import shlex
 
 from absl import flags
 
+from rrelu_tf import atomic
 from rrelu_tf.commands import data_flags, entry, model_flags, quiet
 from rrelu_tf.errors import UserError
 
@@ -22,10 +25,29 @@ FLAGS = flags.FlagValues()
 
 model_flags.define(FLAGS, "A .keras file")
 data_flags.define(FLAGS)
+# Named here too, since rrelu_tf.export takes TensorFlow to load.
+_SAVED_MODEL = "saved_model"
+_PORTABLE = ("litert", "litert_float16", "litert_int8", "onnx", "openvino")
+flags.DEFINE_list(
+    "format",
+    [_SAVED_MODEL],
+    f"What to write: {_SAVED_MODEL}, {', '.join(_PORTABLE)}; several with "
+    "commas between them.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_integer(
+    "representative",
+    200,
+    "Training images that int8 takes its ranges from, and that all but a "
+    "SavedModel are compared on.",
+    lower_bound=1,
+    flag_values=FLAGS,
+)
 flags.DEFINE_string(
     "out",
     None,
-    "Folder of the model's versions; default: `serving` in the run's folder.",
+    "Folder of the model's versions; default: `serving` in the run's folder, "
+    "or `exported` for other formats than a SavedModel.",
     flag_values=FLAGS,
 )
 flags.DEFINE_integer(
@@ -42,12 +64,38 @@ def main(argv=None):
 
 
 def _call(values):
+    _check(values)
+    quiet.import_tensorflow()
+    chosen = model_flags.load(values)
+    portable = [name for name in values.format if name != _SAVED_MODEL]
+    if _SAVED_MODEL in values.format:
+        _write_saved_model(values, chosen)
+    if portable:
+        _write_portable(values, chosen, portable)
+    _show_run(chosen)
+
+
+def _check(values):
+    formats = (_SAVED_MODEL, *_PORTABLE)
+    for name in values.format or [""]:
+        if name not in formats:
+            raise UserError(
+                f"format must be of {', '.join(formats)}. "
+                f"Received: format={name}"
+            )
     if values.out is None and values.run is None:
         raise UserError("Without --run give --out. Received: out=None")
-    quiet.import_tensorflow()
+    mixed = _SAVED_MODEL in values.format and len(set(values.format)) > 1
+    if mixed and values.out is not None:
+        raise UserError(
+            "A SavedModel has a folder of its own: with --out, export it "
+            f"alone. Received: format={','.join(values.format)}"
+        )
+
+
+def _write_saved_model(values, chosen):
     from rrelu_tf.export import saved_model
 
-    chosen = model_flags.load(values)
     preprocessing, class_names = _serving_facts(values, chosen)
     out = pathlib.Path(values.out or chosen.run.path / "serving")
     path = saved_model.write(
@@ -58,7 +106,47 @@ def _call(values):
         version=values.version,
     )
     _show(chosen, path, preprocessing, class_names)
-    _show_run(chosen)
+
+
+def _write_portable(values, chosen, formats):
+    from rrelu_tf.analysis import export_table
+    from rrelu_tf.export import portable
+
+    preprocessing, images = _pixels(values, chosen)
+    files = portable.write(
+        chosen.model,
+        pathlib.Path(values.out or chosen.run.path / "exported"),
+        formats,
+        preprocessing=preprocessing,
+        representative=images,
+        version=values.version,
+    )
+    folder = files[0].path.parent
+    print(f"exported {chosen.label}\nto       {folder}")
+    height, width, channels = preprocessing.image_shape
+    print(
+        f"         images, {height} x {width} x {channels} of 0..255, to "
+        "logits; each loaded by its own runtime, and compared"
+    )
+    table = export_table.measure(chosen.model, files, preprocessing)
+    table.print()
+    atomic.write_text(folder / "table.md", table.markdown())
+
+
+def _pixels(values, chosen):
+    """(preprocessing, raw training images, or None where there are none)."""
+    from rrelu_tf.analysis import splits
+
+    if chosen.run is None and not data_flags.given(values):
+        if chosen.preprocessing is None:
+            raise UserError(
+                "Without --run, and no manifest beside the model, name its "
+                "data. Received: dataset=None"
+            )
+        return chosen.preprocessing, None
+    data = data_flags.load(values, chosen.run, chosen.preprocessing)
+    images = splits.pixels(data, values.representative)
+    return data.preprocessing, images
 
 
 def _serving_facts(values, chosen):

@@ -1,8 +1,6 @@
 """SavedModels as TensorFlow Serving takes them, with preprocessing inside."""
 
-import contextlib
 import json
-import pathlib
 
 import keras
 import numpy as np
@@ -10,7 +8,12 @@ import tensorflow as tf
 
 from rrelu_tf import atomic
 from rrelu_tf.errors import UserError
-from rrelu_tf.export import fitting, fresh_process, serving_warmup
+from rrelu_tf.export import (
+    fitting,
+    fresh_process,
+    serving_warmup,
+    versions,
+)
 from rrelu_tf.export.fresh_process import ExportError
 
 # How far a reloaded model's outputs may lie from the source's: the same
@@ -67,9 +70,8 @@ def write(
     _check_names(class_names)
     examples = _examples(preprocessing)
     expected = _expected(model, preprocessing, examples)
-    out = pathlib.Path(out)
-    with _folder(out):
-        final = out / str(_version(out, version))
+    with versions.folder(out) as out:
+        final = out / str(versions.number(out, version))
         with atomic.path(final) as temporary:
             _save(model, preprocessing, temporary)
             _write_extra(
@@ -194,37 +196,6 @@ def _verify_here(folder, expected, tolerance):
 def _tolerance(model):
     types = {layer.compute_dtype for layer in model.layers}
     return max(_TOLERANCE.get(name, _DEFAULT_TOLERANCE) for name in types)
-
-
-def _version(out, version):
-    taken = {int(p.name) for p in out.iterdir() if p.name.isdecimal()}
-    if version is None:
-        return max(taken, default=0) + 1
-    if version < 1 or version in taken:
-        raise UserError(
-            f"A version must be at least 1 and new in {out}. "
-            f"Received: version={version}"
-        )
-    return version
-
-
-@contextlib.contextmanager
-def _folder(out):
-    """Makes `out`, and takes it away again if an exception passes."""
-    missing = [p for p in (out, *out.parents) if not p.exists()]
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        yield
-    except BaseException as error:
-        for path in missing:
-            with contextlib.suppress(OSError):
-                path.rmdir()
-        if isinstance(error, OSError):
-            raise UserError(
-                f"The folder must be writable, but: {error.strerror}. "
-                f"Received: out={out}"
-            ) from error
-        raise
 
 
 def _check_names(class_names):

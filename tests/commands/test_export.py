@@ -131,3 +131,48 @@ def test_bad_input_is_one_line_and_writes_nothing(
     assert re.fullmatch(r"error: .*", error), error
     assert re.search(rule, error)
     assert not out.exists()
+
+
+def test_portable_files_lie_beside_a_table_of_them(pruned, capfd):
+    pytest.importorskip("ai_edge_litert")
+    pytest.importorskip("openvino")
+    options = ["--format=litert,litert_int8,openvino", "--representative=20"]
+    assert run(f"--run={pruned}", *options) == 0
+    folder = pruned / "exported" / "1"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        *("model.bin", "model.tflite", "model.xml", "model_int8.tflite"),
+        "table.md",
+    ]
+    table = (folder / "table.md").read_text().splitlines()
+    assert [line.split(" | ")[0] for line in table[2:]] == [
+        *("| Keras, the source", "| litert", "| litert_int8", "| openvino")
+    ]
+    assert str(folder) in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "options, received",
+    [
+        (["--format=tflite"], "format=tflite"),
+        (["--format="], "format="),
+        (["--format=onnx", "--representative=0"], "representative=0"),
+        (
+            ["--format=saved_model,onnx", "--out=there"],
+            "format=saved_model,onnx",
+        ),
+    ],
+)
+def test_bad_formats_are_one_line(trained, capfd, options, received):
+    assert run(f"--run={trained}", *options) == 2
+    error = capfd.readouterr().err
+    assert error.endswith(f"Received: {received}\n") and error.count("\n") == 1
+
+
+def test_int8_of_a_model_without_data_says_what_is_missing(
+    pruned, tmp_path, capfd
+):
+    pytest.importorskip("ai_edge_litert")
+    model = pruned / "pruned" / "model.keras"
+    options = ["--format=litert_int8", f"--out={tmp_path}"]
+    assert run(f"--model={model}", *options) == 2
+    assert capfd.readouterr().err.endswith("representative=None\n")
