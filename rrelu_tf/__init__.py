@@ -10,16 +10,20 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "OrthogonalitySummaries": "rrelu_tf.training.orthogonality_summaries",
+    "PruningSummaries": "rrelu_tf.pruning",
+    "UpdatePruningStep": "rrelu_tf.pruning",
     "explain": "rrelu_tf.analysis",
     "fold": "rrelu_tf.export.fold",
     "kept": "rrelu_tf.strip",
     "mask": "rrelu_tf.pruning",
     "orthogonalize": "rrelu_tf.orthogonalization",
     "profile": "rrelu_tf.analysis",
+    "prune_channels": "rrelu_tf.pruning",
     "rotate": "rrelu_tf.rotation",
     "score": "rrelu_tf.scoring",
     "score_agreement": "rrelu_tf.pruning",
     "select": "rrelu_tf.pruning",
+    "strip_pruning": "rrelu_tf.pruning",
     "verify": "rrelu_tf.strip",
 }
 _ROOMS = (

@@ -32,6 +32,13 @@ NAMES = [
     "models.names",
     "orthogonalize",
     "profile",
+    "prune_channels",
+    "pruning.schedules.ConstantSparsity",
+    "pruning.schedules.PolynomialDecay",
+    "pruning.schedules.PruningSchedule",
+    "pruning.wrappers.PruneChannels",
+    "pruning.wrappers.PruningPolicy",
+    "PruningSummaries",
     "regularizers.OrthoReg",
     "score",
     "score_agreement",
@@ -42,6 +49,8 @@ NAMES = [
     "strip.Equivalence",
     "strip.NotEquivalent",
     "strip.register",
+    "strip_pruning",
+    "UpdatePruningStep",
     "verify",
 ]
 

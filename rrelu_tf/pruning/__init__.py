@@ -3,3 +3,9 @@
 from rrelu_tf.pruning.agreement import score_agreement
 from rrelu_tf.pruning.masking import mask
 from rrelu_tf.pruning.selection import select
+from rrelu_tf.pruning.wrappers import (
+    PruningSummaries,
+    UpdatePruningStep,
+    prune_channels,
+    strip_pruning,
+)

@@ -123,15 +123,23 @@ def _axis(graph, node):
 
 def zero(layer, gone):
     """Zeroes the weights that make these channels' outputs."""
-    if has_filters(layer):
-        variable, axes = kernel(layer), channel_axes(layer)
+    for variable, axes in making(layer):
         values = keras.ops.convert_to_numpy(variable).copy()
         moved = np.moveaxis(values, axes, range(len(axes)))
         moved[gone.reshape(moved.shape[: len(axes)])] = 0  # into `values`
         variable.assign(values)
+
+
+def making(layer):
+    """The weights that make a layer's channels: zeros there silence them.
+
+    Yields:
+        (`keras.Variable`, tuple of its axes, from 0, along which the channels
+        lie).
+    """
+    if has_filters(layer):
+        yield kernel(layer), channel_axes(layer)
     for name in ("bias", "gamma", "beta", "moving_mean", "slope"):
         variable = getattr(layer, name, None)
         if isinstance(variable, keras.Variable):
-            values = keras.ops.convert_to_numpy(variable).copy()
-            values[..., gone] = 0
-            variable.assign(values)
+            yield variable, (len(variable.shape) - 1,)

@@ -19,7 +19,7 @@ def kernels(model):
     Returns:
         dict in forward order: key, `outer/inner` in a nested model -> layer.
     """
-    found = _inner_layers(model, keras.layers.Layer)
+    found = inner_layers(model, keras.layers.Layer)
     return {key: layer for key, layer in found.items() if has_filters(layer)}
 
 
@@ -32,11 +32,20 @@ def norms(model):
     Returns:
         dict in forward order: key, `outer/inner` in a nested model -> layer.
     """
-    found = _inner_layers(model, keras.layers.BatchNormalization)
+    found = inner_layers(model, keras.layers.BatchNormalization)
     return {key: layer for key, layer in found.items() if layer.scale}
 
 
-def _inner_layers(model, kind):
+def inner_layers(model, kind):
+    """The layers of a class whose channels are not the model's outputs.
+
+    Args:
+        model: a functional or built Sequential `keras.Model`.
+        kind: what `isinstance` takes.
+
+    Returns:
+        dict in forward order: key, `outer/inner` in a nested model -> layer.
+    """
     made, _ = _making_outputs(trace(model))
     return {
         key: layer

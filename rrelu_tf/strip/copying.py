@@ -9,13 +9,15 @@ from rrelu_tf.strip.graph import deep, fresh_input, has_graph, trace, walk
 from rrelu_tf.strip.stripped import Stripped
 
 
-def copy(model, clone_layer=clone):
+def copy(model, clone_layer=clone, hand_over=copy_weights):
     """A model of the same layers and weights that shares neither.
 
     Args:
         model: a functional or built Sequential `keras.Model`.
         clone_layer: function of a layer that returns its unbuilt copy, with
-            the same weights in the same order.
+            the same weights in the same order unless `hand_over` is given.
+        hand_over: function of a layer and its built copy that gives the copy
+            its weights.
 
     Returns:
         The new model; of a stripped one, such a one. Compiled as the model is,
@@ -36,7 +38,7 @@ def copy(model, clone_layer=clone):
     copies = {key: node.layer for _, node, key in walk(trace(twin))}
     for _, node, key in walk(graph):
         if not has_graph(node.layer):
-            copy_weights(node.layer, copies[key])
+            hand_over(node.layer, copies[key])
         elif not node.layer.trainable:
             copies[key].trainable = False
     if not model.trainable:

@@ -13,6 +13,7 @@ from typing import Any
 import keras
 
 from rrelu_tf.errors import UserError
+from rrelu_tf.strip import keras_2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -252,9 +253,11 @@ def trace(model, *, fold=False, couple=False):
         A `Graph`. Nested models are single nodes, to be traced in turn.
 
     Raises:
-        UserError: a subclassed or unbuilt model, which has no graph.
+        UserError: a subclassed or unbuilt model, which has no graph, or one
+            of tf_keras.
     """
     if not has_graph(model):
+        keras_2.refuse(model)
         raise UserError(
             "Only functional and built Sequential Keras 3 models, without a "
             "`call` of their own, have a graph. "

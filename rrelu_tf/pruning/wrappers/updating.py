@@ -1,0 +1,124 @@
+"""The callback that prunes what `prune_channels` wrapped."""
+
+import functools
+import json
+
+import keras
+
+from rrelu_tf.errors import UserError
+from rrelu_tf.pruning import chains
+from rrelu_tf.pruning.wrappers import kinds
+from rrelu_tf.pruning.wrappers.bare import bare, bare_layers, wrappers
+from rrelu_tf.pruning.wrappers.turns import Turns
+from rrelu_tf.scoring import score
+from rrelu_tf.strip.cloning import copy_weights
+
+
+class UpdatePruningStep(keras.callbacks.Callback):
+    """Counts training steps, makes masks anew and keeps weights to them.
+
+    A model of `rrelu_tf.prune_channels` trains with this callback only, as
+    TFMOT's does with its own. Steps, masks and thresholds are variables of
+    the model: one that is saved and loaded in the middle of a schedule goes
+    on where it was. A loop of your own calls what `fit` calls:
+    `set_model`, `on_train_begin`, `on_epoch_begin` and `on_epoch_end`,
+    `on_train_batch_begin`, `on_train_end`.
+
+    Masked channels are 0 in every step (if they are soft: at the schedule's
+    turns), in validation and at the ends of epochs and of training.
+
+    Args:
+        data: what scores by gradients are computed from, as of
+            `rrelu_tf.score`.
+        samples: int, the most examples that are used of it.
+        batch_size: int, examples in a batch that is cut from a tuple.
+
+    Raises:
+        UserError: when training begins: a model that has no wrapper that can
+            lose channels, or a score by gradients without data; a model
+            compiled with `steps_per_execution`.
+    """
+
+    def __init__(self, data=None, samples=10_000, batch_size=128):
+        super().__init__()
+        self._data = {
+            "data": data,
+            "samples": samples,
+            "batch_size": batch_size,
+        }
+        self._turns = []
+
+    def on_train_begin(self, logs=None):
+        """Looks at the model."""
+        execution = getattr(self.model, "steps_per_execution", 1)
+        if execution != 1:
+            raise UserError(
+                "UpdatePruningStep works between training steps: compile with "
+                f"steps_per_execution=1. Received: {execution}"
+            )
+        found = wrappers(self.model)
+        self._twin = bare(self.model)
+        self._layers = bare_layers(self.model)
+        inner = {}
+        for key, wrapper in found.items():
+            if key in kinds.prunable(self._twin, wrapper.score):
+                inner[key] = wrapper
+        if not inner:
+            raise UserError(
+                "UpdatePruningStep is for a model with layers that "
+                "prune_channels wrapped, not its output layers alone. "
+                f"Received: model={self.model.name}"
+            )
+        labels = chains.chained(self._twin, list(inner))
+        alike = {}
+        for key, wrapper in inner.items():
+            alike.setdefault(wrapper.settings(), {})[key] = wrapper
+        self._turns = [
+            Turns(self.model, self._twin, wrappers, labels)
+            for wrappers in alike.values()
+        ]
+        # One that failed for want of this callback cannot be traced again.
+        self.model.make_train_function(force=True)
+        for wrapper in found.values():
+            wrapper.driven = True
+            if int(wrapper.pruning_step) < 0:
+                wrapper.pruning_step.assign(0)
+
+    def on_train_batch_begin(self, batch, logs=None):
+        """Begins a step: masks anew if the schedule says so."""
+        score_once = functools.cache(self._score)
+        for turns in self._turns:
+            turns.step(
+                lambda method, options: score_once(method, json.dumps(options))
+            )
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Zeroes what is masked."""
+        self._zero()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Zeroes what is masked."""
+        self._zero()
+
+    def on_test_begin(self, logs=None):
+        """Zeroes what is masked."""
+        self._zero()
+
+    def on_train_end(self, logs=None):
+        """Zeroes what is masked, and leaves the model."""
+        self._zero()
+        for wrapper in wrappers(self.model).values():
+            wrapper.driven = False
+        self._turns = []
+        self.model.train_function = None  # to be traced anew, and checked
+
+    def _zero(self):
+        for turns in self._turns:
+            turns.zero()
+
+    def _score(self, method, options):
+        """The scores of the model as it is."""
+        for key, layer in bare_layers(self._twin).items():
+            if not isinstance(layer, keras.Model):
+                copy_weights(self._layers[key], layer)
+        return score(self._twin, method, **self._data, **json.loads(options))
