@@ -114,14 +114,15 @@ def _options(recipe):
 def make_model(recipe, num_classes, input_shape, start=None):
     """The model that a run trains: new, or the one in the file `start`.
 
-    Its OrthoReg penalties are the recipe's: those of another run are taken off.
+    Its OrthoReg and L1 penalties are the recipe's: those of another run are
+    taken off.
     """
     if start is None:
         model = create_model(recipe, num_classes, input_shape)
     else:
         model = starting.load(start, recipe.activation)
     model = _orthogonalized(recipe, model)
-    penalties.add(model, slope_l1=recipe.slope_l1, gamma_l1=recipe.gamma_l1)
+    penalties.give(model, slope_l1=recipe.slope_l1, gamma_l1=recipe.gamma_l1)
     return model
 
 

@@ -7,8 +7,8 @@ from rrelu_tf.layers import Rotated
 from rrelu_tf.strip.graph import layers_of
 
 
-def add(model, *, slope_l1=0.0, gamma_l1=0.0):
-    """Sets penalties in a model's loss; a factor of 0 leaves them as they are.
+def give(model, *, slope_l1=0.0, gamma_l1=0.0):
+    """Makes the L1 penalties in a model's loss these, and no others.
 
     The gradient of each is its factor times the sign, 0 at 0: on slopes as in
     the RReLU authors' code, on the gammas of all batch normalisations as in
@@ -16,28 +16,29 @@ def add(model, *, slope_l1=0.0, gamma_l1=0.0):
 
     Args:
         model: the built `keras.Model`; changed in place.
-        slope_l1: at least 0.
-        gamma_l1: at least 0.
+        slope_l1: at least 0. 0 takes a `keras.regularizers.L1` of the slopes
+            off, which a model that another run trained brings along.
+        gamma_l1: at least 0; the same of the gammas.
 
     Raises:
         UserError: a penalty on weights that the model does not have.
     """
-    if slope_l1:
-        slopes = layers_of(model, Rotated)
-        _penalize(slopes.values(), "slope", "slope_l1", slope_l1)
-    if gamma_l1:
-        norms = layers_of(model, keras.layers.BatchNormalization)
-        scaled = [layer for layer in norms.values() if layer.scale]
-        _penalize(scaled, "gamma", "gamma_l1", gamma_l1)
+    slopes = layers_of(model, Rotated).values()
+    _penalize(slopes, "slope", "slope_l1", slope_l1)
+    norms = layers_of(model, keras.layers.BatchNormalization).values()
+    scaled = [layer for layer in norms if layer.scale]
+    _penalize(scaled, "gamma", "gamma_l1", gamma_l1)
 
 
 def _penalize(layers, name, option, factor):
-    if not layers:
+    if factor and not layers:
         raise UserError(
             f"{option} needs a model that has a weight called {name}. "
             f"Received: {option}={factor}"
         )
     for layer in layers:
-        penalty = keras.regularizers.L1(factor)
-        setattr(layer, f"{name}_regularizer", penalty)
-        getattr(layer, name).regularizer = penalty
+        found = getattr(layer, f"{name}_regularizer")
+        if factor or isinstance(found, keras.regularizers.L1):
+            penalty = keras.regularizers.L1(factor) if factor else None
+            setattr(layer, f"{name}_regularizer", penalty)
+            getattr(layer, name).regularizer = penalty

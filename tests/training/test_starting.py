@@ -9,7 +9,7 @@ import pytest
 import rrelu_tf
 from rrelu_tf.errors import UserError
 from rrelu_tf.layers import Rotated
-from rrelu_tf.training import checkpoints, trainer
+from rrelu_tf.training import building, checkpoints, penalties, trainer
 from rrelu_tf.training.recipe import Recipe
 from rrelu_tf.training.run_folder import Run
 
@@ -74,6 +74,36 @@ def test_a_run_of_another_network_is_rotated_and_trained_on(tmp_path):
     np.testing.assert_allclose(source.best()(images), model(images), atol=1e-5)
     shutil.rmtree(source.path)
     assert run.last().get_layer("rrelu1").slope.shape == (500,)
+
+
+@pytest.mark.parametrize(
+    "slope_l1, gamma_l1", [(0.0, 0.0), (0.0, 3e-3), (2e-3, 0.0)]
+)
+def test_the_l1_penalties_are_the_recipes(slope_l1, gamma_l1, tmp_path):
+    model = rrelu_tf.models.create(
+        "resnet8", num_classes=10, input_shape=(8, 8, 1), activation="rrelu"
+    )
+    penalties.give(model, slope_l1=0.25, gamma_l1=0.125)
+    model.save(tmp_path / "penalized.keras")
+    given = recipe(
+        tmp_path / "penalized.keras", slope_l1=slope_l1, gamma_l1=gamma_l1
+    )
+    again = building.make_model(given, 10, (8, 8, 1), given.start)
+    slopes = [x.slope for x in again.layers if isinstance(x, Rotated)]
+    gammas = [x.gamma for x in again.layers if hasattr(x, "gamma")]
+    expected = sum(slope_l1 * np.abs(w).sum() for w in slopes)
+    expected += sum(gamma_l1 * np.abs(w).sum() for w in gammas)
+    assert slopes and gammas
+    assert float(sum(again.losses)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_fine_tuning_takes_the_penalties_of_the_first_run_off(tmp_path):
+    shared = {"epochs": 1, "batch_size": 512, "deterministic": False}
+    first = Recipe(arch="fcnn", slope_l1=0.25, **shared)
+    source = trainer.train(first, tmp_path / "first")
+    assert source.last().losses
+    run = trainer.train(recipe(source.path), tmp_path / "run")
+    assert run.last().losses == [] == run.best().losses
 
 
 def test_a_run_to_start_from_must_be_one(tmp_path):
