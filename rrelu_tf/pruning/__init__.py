@@ -1,6 +1,7 @@
 """Deciding which channels go, and writing zeros there."""
 
 from rrelu_tf.pruning.agreement import score_agreement
+from rrelu_tf.pruning.early_bird import EarlyBird
 from rrelu_tf.pruning.masking import mask
 from rrelu_tf.pruning.selection import select
 from rrelu_tf.pruning.wrappers import (
