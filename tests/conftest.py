@@ -25,6 +25,28 @@ def shared():
     return folder
 
 
+@pytest.fixture
+def authors(shared):
+    """Of an OrthoReg authors' net: (float64 model, images, their numbers)."""
+    import keras
+    import numpy as np
+
+    from rrelu_tf import models
+
+    files = {"vgg13": "vgg13", "resnet56_b": "resnet56"}
+
+    def load(arch):
+        npz = shared / "fixtures" / "orthoreg" / f"{files[arch]}.npz"
+        keras.config.set_dtype_policy("float64")
+        model = models.create(arch, num_classes=100)
+        models.load_seed_weights(model, npz)
+        arrays = np.load(npz)
+        pixels = arrays["images_u8"].astype("float32") / 255
+        return model, (pixels - 0.5) / 0.5, arrays
+
+    return load
+
+
 @pytest.fixture(autouse=True)
 def seeded():
     """Every test draws the same numbers, whichever tests ran before it."""

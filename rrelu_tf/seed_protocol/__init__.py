@@ -8,5 +8,11 @@ from rrelu_tf.seed_protocol.families import (
     lender,
     score_options,
 )
-from rrelu_tf.seed_protocol.rounds import Round, check_place, ratios, rounds
+from rrelu_tf.seed_protocol.rounds import (
+    Round,
+    check_place,
+    check_thresholds,
+    ratios,
+    rounds,
+)
 from rrelu_tf.seed_protocol.table import FAMILIES, Gram

@@ -62,13 +62,12 @@ def rounds(found, first, sparsity, of=1):
         UserError: as `ratios`; a last percentage that is not the sparsity.
     """
     made, percent = [], 100
-    of = of if isinstance(of, numbers.Integral) else tuple(of)
     for number, ratio in enumerate(ratios(sparsity, of), 1):
         percent = int(percent * (1 - ratio))
         made.append(
             Round(
                 number=number,
-                of=of,
+                of=tuple(of) if isinstance(of, (list, tuple)) else of,
                 ratio=ratio,
                 percent=percent,
                 sparsity=sparsity,
@@ -98,8 +97,9 @@ def ratios(sparsity, of=1):
         UserError: a number of rounds below 1; percentages that do not rise
             inside (0, 100), or end elsewhere.
     """
-    if isinstance(of, numbers.Integral) and not isinstance(of, bool):
-        if of < 1:
+    if not isinstance(of, (list, tuple)):
+        whole = isinstance(of, numbers.Integral) and not isinstance(of, bool)
+        if not whole or of < 1:
             raise UserError(
                 "rounds must be a whole number of at least 1. "
                 f"Received: rounds={of}"

@@ -197,7 +197,7 @@ class Graph:
         with deep(2 * len(self.nodes)):
             return model_class(inputs, outputs, name=self.name)
 
-    def rewrite(self, visit, input_dtype=None):
+    def rewrite(self, visit, input_dtype=None, model_class=keras.Model):
         """The model again, each call made by `visit`.
 
         Args:
@@ -205,9 +205,10 @@ class Graph:
                 call order; returns its new outputs, a list.
             input_dtype: function of an input's number; that of the source if
                 None.
+            model_class: `keras.Model` or a functional subclass.
 
         Returns:
-            A `keras.Model` of this graph's structure and name.
+            A model of this graph's structure and name.
         """
         made = {}
         for tensor in self.inputs:
@@ -217,7 +218,8 @@ class Graph:
         for node in self.nodes:
             outputs = visit(node, [made[tensor] for tensor in node.inputs])
             made.update(zip(node.outputs, outputs, strict=True))
-        return self.assemble(inputs, [made[tensor] for tensor in self.outputs])
+        outputs = [made[tensor] for tensor in self.outputs]
+        return self.assemble(inputs, outputs, model_class)
 
     def probe(self, tensors):
         """A model that gives the values of some tensors.

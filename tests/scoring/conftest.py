@@ -1,30 +1,10 @@
-"""The OrthoReg authors' networks; a small one of every layer; slow sums."""
+"""A small network of every layer; slow sums."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
-
-from rrelu_tf import models
-
-_FILES = {"vgg13": "vgg13", "resnet56_b": "resnet56"}
-
-
-@pytest.fixture
-def authors(shared):
-    """Function of an architecture: (float64 model, images, their arrays)."""
-
-    def load(arch):
-        npz = shared / "fixtures" / "orthoreg" / f"{_FILES[arch]}.npz"
-        keras.config.set_dtype_policy("float64")
-        model = models.create(arch, num_classes=100)
-        models.load_seed_weights(model, npz)
-        arrays = np.load(npz)
-        pixels = arrays["images_u8"].astype("float32") / 255
-        return model, (pixels - 0.5) / 0.5, arrays
-
-    return load
 
 
 @pytest.fixture
