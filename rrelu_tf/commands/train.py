@@ -19,6 +19,7 @@ from absl import flags
 from rrelu_tf.commands import entry, quiet
 from rrelu_tf.errors import UserError
 from rrelu_tf.training.recipe import (
+    EARLY_BIRDS,
     OF_THE_START,
     PRECISIONS,
     PROTOCOLS,
@@ -121,6 +122,7 @@ _VARIANTS = {
     "l1": lambda recipe: recipe.slope_l1,
     "slimming": lambda recipe: recipe.gamma_l1,
     "two_step": lambda recipe: recipe.two_step_epochs,
+    "early_bird": lambda recipe: recipe.early_bird != "none",
 }
 
 
@@ -280,6 +282,31 @@ _define(
     "two_step_zeta",
     "|slope| up to which the second step silences a channel.",
 )
+flags.DEFINE_enum(
+    "early_bird",
+    Recipe.early_bird,
+    EARLY_BIRDS,
+    "Stop at the early-bird ticket: after --early_bird_epochs (fixed), or once "
+    "the masks of 5 epochs differ in less than a tenth of the channels "
+    "(distance). bin/prune then prunes it.",
+    flag_values=FLAGS,
+)
+_define(
+    _STRING,
+    "early_bird_score",
+    "What its channels are judged by: bn, orthoreg, fisher, slope or another "
+    "of rrelu_tf.score.",
+)
+_define(
+    _FLOAT,
+    "early_bird_sparsity",
+    "Share of the channels that its mask takes.",
+)
+_define(
+    _INTEGER,
+    "early_bird_epochs",
+    "Epochs until a fixed ticket.",
+)
 _define(
     _STRING,
     "start",
@@ -349,6 +376,6 @@ flags.DEFINE_string(
     "run",
     None,
     "The run's folder; default runs/<dataset>-<arch>-<activation>-seed<seed>, "
-    "with -l1, -slimming or -two_step where they are used.",
+    "with -l1, -slimming, -two_step or -early_bird where they are used.",
     flag_values=FLAGS,
 )

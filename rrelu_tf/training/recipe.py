@@ -47,6 +47,10 @@ class Recipe:
     protocol: str = "correct"
     two_step_epochs: int = 0
     two_step_zeta: float = 0.03
+    early_bird: str = "none"
+    early_bird_score: str = "bn"
+    early_bird_sparsity: float = 0.5
+    early_bird_epochs: int = 25
     start: str = ""
     label_smoothing: float = 0.0
     mixed_precision: str = "none"
@@ -70,6 +74,12 @@ class Recipe:
                 f"The first of two steps must end before the run's "
                 f"{self.epochs} epochs do. "
                 f"Received: two_step_epochs={self.two_step_epochs}"
+            )
+        least = {"fixed": self.early_bird_epochs, "distance": QUEUE}
+        if self.epochs < least.get(self.early_bird, 0):
+            raise UserError(
+                f"early_bird={self.early_bird} draws no ticket before epoch "
+                f"{least[self.early_bird]}. Received: epochs={self.epochs}"
             )
         for name, rule, chosen in _WITHOUT_EFFECT:
             value = getattr(self, name)
@@ -152,6 +162,8 @@ OF_THE_START = ("arch", "arch_options", "mixed_precision", "sync_batch_norm")
 
 PRECISIONS = ("none", "float16", "bfloat16")
 PROTOCOLS = ("correct", "seed")
+EARLY_BIRDS = ("none", "distance", "fixed")
+QUEUE = 5  # masks that must lie close to each other: You et al. (2020)
 
 RULES = {
     "image_size": ("at least 1", lambda value: value is None or value >= 1),
@@ -177,6 +189,15 @@ RULES = {
     ),
     "two_step_epochs": ("at least 0", lambda value: value >= 0),
     "two_step_zeta": ("a finite number, at least 0", _finite_not_negative),
+    "early_bird": (
+        "one of " + ", ".join(EARLY_BIRDS),
+        lambda value: value in EARLY_BIRDS,
+    ),
+    "early_bird_sparsity": (
+        "above 0 and below 1",
+        lambda value: 0 < value < 1,
+    ),
+    "early_bird_epochs": ("at least 1", lambda value: value >= 1),
     "label_smoothing": ("at least 0 and below 1", _below_one),
     "mixed_precision": (
         "one of " + ", ".join(PRECISIONS),
@@ -225,6 +246,24 @@ _WITHOUT_EFFECT = (
         "two_step_zeta",
         "is for two-step training: give --two_step_epochs, too",
         lambda recipe: not recipe.two_step_epochs,
+    ),
+    (
+        "two_step_epochs",
+        "has no early-bird ticket: its masks are those of two trainings",
+        lambda recipe: recipe.early_bird != "none",
+    ),
+    *(
+        (
+            name,
+            "is for early-bird tickets: give --early_bird, too",
+            lambda recipe: recipe.early_bird == "none",
+        )
+        for name in ("early_bird_score", "early_bird_sparsity")
+    ),
+    (
+        "early_bird_epochs",
+        "is for --early_bird=fixed",
+        lambda recipe: recipe.early_bird != "fixed",
     ),
     *(
         (

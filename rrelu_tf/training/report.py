@@ -12,7 +12,7 @@ from rrelu_tf.training import checkpoints, slopes
 ZETAS = (0.0, 0.001, 0.01, 0.05, 0.1, 0.2)
 
 
-def write(run, model, data, callbacks=()):
+def write(run, model, data, callbacks=(), early_bird=None):
     """Evaluates last and best checkpoint on test; writes report.json and .md.
 
     Args:
@@ -20,6 +20,7 @@ def write(run, model, data, callbacks=()):
         model: its compiled model, whose weights are overwritten.
         data: its `Data`; this is the one place that reads `.test`.
         callbacks: Keras callbacks for the evaluation.
+        early_bird: the run's `pruning.EarlyBird`, or None.
 
     Returns:
         The report as a dict.
@@ -39,6 +40,8 @@ def write(run, model, data, callbacks=()):
         **_times(last.history),
         **run.info,
     }
+    if early_bird is not None:
+        report["early_bird"] = early_bird.summary()
     text = json.dumps(report, indent=2) + "\n"
     atomic.write_text(run.path / "report.json", text)
     markdown = _markdown(report, run.network)
@@ -114,7 +117,7 @@ def _markdown(report, network):
 - parameters: {report["parameters"]:,}, of which slopes: {report["slopes"]:,}
 - an epoch, with validation (median): {report["seconds_per_epoch"]:.2f} s,
   {report["cpu_seconds_per_epoch"]:.2f} s of CPU time
-- data: {report["data"]}
+{_ticket(report.get("early_bird"))}- data: {report["data"]}
 - machine: {machine["system"]}, {devices}
 - versions: {versions}
 
@@ -125,6 +128,22 @@ report only.
 
 {used}
 """
+
+
+def _ticket(found):
+    """A line about the early-bird ticket, of a run that looks for one."""
+    if found is None:
+        return ""
+    asked = f"{found['score']} at sparsity {found['sparsity']:g}"
+    if found["epoch"] is None:
+        return f"- early-bird ticket ({asked}): none, {found['rule']} never\n"
+    share = found["training_flops_saved"] / found["training_flops"]
+    return (
+        f"- early-bird ticket ({asked}; {found['rule']}): epoch "
+        f"{found['epoch']} of {found['planned_epochs']}, "
+        f"{100 * share:.1f} % of the training FLOPs saved, before the ticket's "
+        "own training\n"
+    )
 
 
 def _percent(value):

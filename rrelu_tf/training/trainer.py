@@ -15,6 +15,7 @@ from rrelu_tf.training import (
     run_folder,
     starting,
     strategy,
+    tickets,
 )
 from rrelu_tf.training.finite_loss import FiniteLoss
 from rrelu_tf.training.interruption import Interruption
@@ -55,6 +56,7 @@ def train(recipe, path, *, data_dir=None, download=False):
         devices = strategy.create(recipe.strategy, recipe.virtual_devices)
         start = starting.place(recipe, path)
         building.check(recipe, start)
+        tickets.check(recipe)
         _prepare(recipe, devices)
         where = {"data_dir": data_dir, "download": download}
         data = building.load_data(recipe, **where)
@@ -74,14 +76,15 @@ def train(recipe, path, *, data_dir=None, download=False):
             interruption.check()
             with claim.claimed(path):
                 run = run_folder.start(path, recipe, data, model, **where)
-                _fit(run, model, data, interruption)
+                early_bird = tickets.create(run, model, data)
+                _fit(run, model, data, interruption, early_bird)
                 pictures.draw(
                     run.path / "plots",
                     run.last(),
                     recipe.monitor_zeta,
                     run.metrics,
                 )
-                report.write(run, model, data, [interruption])
+                report.write(run, model, data, [interruption], early_bird)
     print(f"the run is finished: {run.path}; see {run.path / 'report.md'}")
     return run
 
@@ -99,7 +102,7 @@ def _prepare(recipe, devices):
         tf.config.experimental.enable_op_determinism()
 
 
-def _fit(run, model, data, interruption):
+def _fit(run, model, data, interruption, early_bird):
     trainable = list(model.trainable_variables)
     for phase in phases.of(run.recipe):
         checkpoint = checkpoints.latest(run.checkpoints)
@@ -108,10 +111,15 @@ def _fit(run, model, data, interruption):
             metrics_table.write(run.metrics, checkpoint.history)
         if phase.is_ahead(checkpoint, run.recipe.epochs):
             phase.prepare(model, trainable)
-            _fit_phase(run, phase, checkpoint, model, data, interruption)
+            _fit_phase(
+                *(run, phase, checkpoint, model, data),
+                *(interruption, early_bird),
+            )
+    if early_bird is not None:
+        tickets.tell(early_bird)
 
 
-def _fit_phase(run, phase, checkpoint, model, data, interruption):
+def _fit_phase(run, phase, checkpoint, model, data, interruption, early_bird):
     """Goes on with a phase from the checkpoint, or from its own start."""
     recipe = run.recipe
     history = checkpoint.history if checkpoint else []
@@ -128,7 +136,8 @@ def _fit_phase(run, phase, checkpoint, model, data, interruption):
     # Epoch 0 too; and after a resume the table fits the checkpoint again.
     if done == 0 or done > phase.start:
         saving.save()
-    if done == phase.end:
+    drawn = early_bird is not None and tickets.resume(early_bird, run, done)
+    if drawn or done == phase.end:
         return
     progress = Progress(phase.end, done, data.steps_per_epoch)
     with progress:
@@ -143,6 +152,7 @@ def _fit_phase(run, phase, checkpoint, model, data, interruption):
             callbacks=[
                 interruption,
                 FiniteLoss(),
+                *([] if early_bird is None else [early_bird]),
                 Measuring(schedule, recipe.monitor_zeta),
                 Monitoring(run.tensorboard, recipe.monitor_zeta, done == 0),
                 *_orthogonality(run, done == 0),

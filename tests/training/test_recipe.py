@@ -31,6 +31,10 @@ from rrelu_tf.training.recipe import Recipe
         ("seed", 2**31),
         ("monitor_zeta", math.nan),
         ("mixed_precision", "float8"),
+        ("early_bird", "late"),
+        ("early_bird_sparsity", 0.0),
+        ("early_bird_sparsity", 1.0),
+        ("early_bird_epochs", 0),
     ],
 )
 def test_a_value_that_breaks_its_rule_is_refused(name, value):
@@ -46,6 +50,12 @@ def test_a_value_that_breaks_its_rule_is_refused(name, value):
         ("slope_l1", 1.0, {"activation": "relu"}),
         ("slope_decay", 0.5, {"activation": "relu"}),
         ("slope_decay", 0.5, {"weight_decay": 0.0}),
+        ("early_bird_score", "l1", {}),
+        ("early_bird_sparsity", 0.25, {}),
+        ("early_bird_epochs", 3, {"early_bird": "distance"}),
+        ("two_step_epochs", 3, {"early_bird": "distance"}),
+        ("epochs", 4, {"early_bird": "distance"}),
+        ("epochs", 11, {"early_bird": "fixed", "early_bird_epochs": 12}),
     ],
 )
 def test_a_value_without_effect_is_refused(name, value, others):
