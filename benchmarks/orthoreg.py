@@ -45,7 +45,7 @@ DATA_DIR = flags.DEFINE_string("data_dir", None, "TFDS folder.")
 SEEDS = flags.DEFINE_integer("seeds", 3, "Seeds 0, 1, ...", lower_bound=1)
 EPOCHS = flags.DEFINE_integer("epochs", 4, "Before pruning.", lower_bound=1)
 RETRAIN = flags.DEFINE_integer(
-    "retrain_epochs", 2, "After pruning.", lower_bound=1
+    "retrain_epochs", 1, "After pruning.", lower_bound=1
 )
 HELD_OUT = flags.DEFINE_float(
     "held_out", 0.8, "Share of train that no net sees, to be done in an hour."
