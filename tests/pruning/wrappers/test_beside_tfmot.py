@@ -1,0 +1,192 @@
+"""TFMOT itself, on tf_keras, beside us, on Keras 3: in one other process."""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import rrelu_tf
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+UNITS, STEPS = 30, 12
+
+
+def schedules(home):
+    """Schedules of one of the two libraries."""
+    decay, constant = home.PolynomialDecay, home.ConstantSparsity
+    return {
+        "every step": decay(0.1, 0.83, 0, 10, frequency=1),
+        "every third": decay(0.0, 0.5, 2, 11, power=1, frequency=3),
+        "constant": constant(0.45, 3, frequency=2),
+        "ended": constant(0.9, 2, 4, frequency=2),
+    }
+
+
+def net(keras, wrap=lambda layer: layer):
+    """One hidden layer of one weight a channel: as many zeros as channels."""
+    hidden = wrap(keras.layers.Dense(UNITS, use_bias=False, name="hidden"))
+    return keras.Sequential(
+        [keras.Input((1,)), hidden, keras.layers.Dense(1, name="out")]
+    )
+
+
+def trained(keras, model, updating, mask):
+    """Sparsity of the mask after each step of training."""
+    seen = []
+
+    class Look(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            seen.append(1 - float(np.mean(mask(model.layers[0]))))
+
+    x = np.random.default_rng(0).normal(size=(STEPS, 1)).astype("float32")
+    model.compile("sgd", "mse")
+    model.fit(x, x, batch_size=1, callbacks=[updating, Look()], verbose=0)
+    return seen
+
+
+def beside():
+    """What both libraries do, for the tests below."""
+    import keras
+    import tensorflow_model_optimization as tfmot
+    import tf_keras
+
+    from rrelu_tf.pruning import schedules as ours
+
+    theirs = tfmot.sparsity.keras
+    found = {
+        "names": [name for name in dir(theirs) if not name.startswith("_")],
+        "says": {},
+        "reached": {},
+        "configs": {},
+    }
+    twins = schedules(ours)
+    for name, schedule in schedules(theirs).items():
+        found["says"][name] = [
+            [
+                [bool(turn), float(sparsity)]
+                for turn, sparsity in (
+                    ours.asked(one, step) for step in range(STEPS)
+                )
+            ]
+            for one in (schedule, twins[name], ours.get(schedule.get_config()))
+        ]
+        found["configs"][name] = [
+            schedule.get_config(),
+            twins[name].get_config(),
+        ]
+        found["reached"][name] = [
+            trained(
+                tf_keras,
+                net(
+                    tf_keras,
+                    lambda layer, schedule=schedule: theirs.prune_low_magnitude(
+                        layer, schedule
+                    ),
+                ),
+                theirs.UpdatePruningStep(),
+                lambda layer: layer.pruning_vars[0][1].numpy(),
+            ),
+            trained(
+                keras,
+                rrelu_tf.prune_channels(net(keras), schedule),
+                rrelu_tf.UpdatePruningStep(),
+                lambda layer: layer.mask.numpy(),
+            ),
+        ]
+    found["refused"] = refused(theirs, tf_keras)
+    return found
+
+
+def refused(theirs, tf_keras):
+    """What is said of models and layers of Keras 2."""
+    model = net(tf_keras)
+    wrapped = theirs.prune_low_magnitude(model)
+    layer = wrapped.layers[0]
+    said = {}
+    for name, call in {
+        "prune_channels of a model": lambda: rrelu_tf.prune_channels(model),
+        "of TFMOT's model": lambda: rrelu_tf.prune_channels(wrapped),
+        "of TFMOT's wrapper": lambda: rrelu_tf.prune_channels(layer),
+        "of a list": lambda: rrelu_tf.prune_channels([layer]),
+        "strip_pruning": lambda: rrelu_tf.strip_pruning(wrapped),
+        "strip": lambda: rrelu_tf.strip(model),
+        "score": lambda: rrelu_tf.score(model, "l1"),
+        "mask": lambda: rrelu_tf.mask(wrapped, {}),
+    }.items():
+        try:
+            call()
+            said[name] = None
+        except rrelu_tf.errors.UserError as error:
+            said[name] = str(error)
+    return said
+
+
+@pytest.fixture(scope="module")
+def found():
+    pytest.importorskip("tf_keras", reason="TFMOT's Keras 2 is not installed")
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, __file__],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("name", schedules(rrelu_tf.pruning.schedules))
+def test_the_same_schedule_reaches_the_same_sparsity_in_every_step(found, name):
+    zeros, channels = found["reached"][name]
+    assert len(zeros) == STEPS
+    assert max(zeros) > 0.4
+    np.testing.assert_allclose(channels, zeros, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", schedules(rrelu_tf.pruning.schedules))
+def test_our_schedules_say_what_tfmots_say(found, name):
+    theirs, ours, from_config = found["says"][name]
+    np.testing.assert_allclose(ours, theirs, atol=1e-6)
+    np.testing.assert_allclose(from_config, theirs, atol=1e-6)
+    theirs, ours = found["configs"][name]
+    assert ours == theirs
+
+
+def test_what_is_of_keras_2_is_refused_in_one_line(found):
+    for name, said in found["refused"].items():
+        assert said is not None, name
+        assert "Keras 2 (tf_keras)" in said
+        assert "call rrelu_tf.prune_channels" in said
+        assert "\n" not in said
+
+
+def table():
+    """TFMOT's name -> ours, of the README's table."""
+    text = (ROOT / "README.md").read_text()
+    section = text.split("## From TFMOT")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", section, re.MULTILINE)
+    return dict(rows)
+
+
+def test_the_readme_says_what_becomes_of_each_of_tfmots_names(found):
+    assert set(table()) == set(found["names"])
+
+
+def test_the_names_in_the_table_are_there():
+    for theirs, cell in table().items():
+        names = re.findall(r"`(rrelu_tf[\w.]*)`", cell)
+        assert names or cell == "none", theirs
+        for name in names:
+            part = rrelu_tf
+            for step in name.split(".")[1:]:
+                part = getattr(part, step)
+
+
+if __name__ == "__main__":
+    print(json.dumps(beside()))
