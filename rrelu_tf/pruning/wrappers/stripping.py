@@ -43,9 +43,9 @@ def strip_pruning(model, *, align="gather"):
             "strip_pruning takes a model with layers that prune_channels "
             f"wrapped. Received: model={model.name}"
         )
-    keep = {key: wrapper.mask.numpy() > 0 for key, wrapper in found.items()}
+    keep = {key: wrapper.kept() for key, wrapper in found.items()}
     if all(stays.all() for stays in keep.values()):
-        steps = max(int(wrapper.pruning_step) for wrapper in found.values())
+        steps = max(wrapper.steps() for wrapper in found.values())
         raise UserError(
             "There must be a masked channel, and the schedule had no turn "
             "with a sparsity that takes one. "

@@ -59,10 +59,10 @@ class PruningSummaries(keras.callbacks.TensorBoard):
         step = int(self.model.optimizer.iterations)
         with self._pruning.as_default(step=step):
             for key, wrapper in wrappers(self.model).items():
-                stays = wrapper.mask.numpy()
+                stays = wrapper.kept()
                 for name, value in (
                     ("sparsity", 1 - stays.mean()),
-                    ("threshold", wrapper.threshold.numpy()),
+                    ("threshold", wrapper.lowest()),
                     ("alive_channels", stays.sum()),
                 ):
                     tf.summary.scalar(f"{key}/{name}", value)

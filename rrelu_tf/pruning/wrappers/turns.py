@@ -43,7 +43,7 @@ class Turns:
             score: function of a method and its options that returns the
                 scores of the model as it is.
         """
-        number = int(next(iter(self._wrappers.values())).pruning_step) + 1
+        number = next(iter(self._wrappers.values())).steps() + 1
         for wrapper in self._wrappers.values():
             wrapper.pruning_step.assign(number)
         turn, sparsity = schedules.asked(self._schedule, number)
@@ -61,8 +61,7 @@ class Turns:
         scores = {key: found[key] for key in self._wrappers}
         if not self._soft:  # what is gone is the first to go
             for key, wrapper in self._wrappers.items():
-                gone = np.asarray(wrapper.mask.numpy()) == 0
-                scores[key] = np.where(gone, -np.inf, scores[key])
+                scores[key] = np.where(wrapper.kept(), scores[key], -np.inf)
         keep, lowest = self._choose(scores, sparsity)
         for key, wrapper in self._wrappers.items():
             wrapper.mask.assign(keep[key].astype("float32"))

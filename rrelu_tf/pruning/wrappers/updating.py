@@ -81,7 +81,7 @@ class UpdatePruningStep(keras.callbacks.Callback):
         self.model.make_train_function(force=True)
         for wrapper in found.values():
             wrapper.driven = True
-            if int(wrapper.pruning_step) < 0:
+            if wrapper.steps() < 0:
                 wrapper.pruning_step.assign(0)
 
     def on_train_batch_begin(self, batch, logs=None):

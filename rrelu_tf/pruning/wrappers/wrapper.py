@@ -125,6 +125,18 @@ class PruneChannels(keras.layers.Wrapper):
         """The layer's mask of time steps."""
         return self.layer.compute_mask(inputs, previous_mask)
 
+    def kept(self):
+        """bool array (channels,): those that the mask keeps."""
+        return _array(self.mask) > 0
+
+    def steps(self):
+        """int: training steps begun; -1 before training."""
+        return int(_array(self.pruning_step))
+
+    def lowest(self):
+        """float: the threshold."""
+        return float(_array(self.threshold))
+
     def settings(self):
         """All that says how masks are made, as text: to tell those alike."""
         names = ("score", "score_options", "scope", "min_fraction", "soft")
@@ -152,6 +164,12 @@ class PruneChannels(keras.layers.Wrapper):
             config.pop("layer"), custom_objects=custom_objects
         )
         return cls(layer, **config)
+
+
+def _array(variable):
+    """A variable's value, that of a replicated one, too."""
+    tensor = keras.ops.convert_to_tensor(variable)
+    return keras.ops.convert_to_numpy(tensor)
 
 
 def unwrapped(layer):

@@ -81,7 +81,7 @@ def constant(sparsity=0.5, begin=0):
 def masks(model):
     """dict: key -> bool array, True = keep."""
     found = rrelu_tf.pruning.wrappers.bare.wrappers(model)
-    return {key: x.mask.numpy() > 0 for key, x in found.items()}
+    return {key: x.kept() for key, x in found.items()}
 
 
 def alive(model):
