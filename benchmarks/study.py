@@ -7,12 +7,15 @@
 
 Plain ReLU, the same pruned by its BN scales, network slimming, RReLU, RReLU
 with L1, two-step training, all on one recipe (ViT: GELU and RGELU); zeta is
-chosen on validation data, split from train: at most `--tolerance` points lost.
-Runs lie in `runs/study-<net>/<method>-seed<n>`; a stopped study goes on. Ends
-with `bin/report`: the page, and the Markdown table with mean and spread over
-the seeds, which is also written to `benchmarks/results/study_<net>.md`.
+chosen on validation data, split from train: at most `--tolerance` points lost,
+and once more at most each of `--tolerances`, so that methods can be compared at
+equal accuracy. Runs lie in `runs/study-<net>/<method>-seed<n>`; a stopped study
+goes on, and a finished one is pruned at tolerances that are new. Ends with
+`bin/report`: the page, and the Markdown tables with mean and spread over the
+seeds, which are also written to `benchmarks/results/study_<net>.md`.
 """
 
+import json
 import pathlib
 import shlex
 import subprocess
@@ -90,6 +93,9 @@ SEEDS = flags.DEFINE_integer("seeds", 3, "Runs a method.", lower_bound=1)
 TOLERANCE = flags.DEFINE_float(
     "tolerance", None, "Points of validation accuracy that pruning may cost."
 )
+TOLERANCES = flags.DEFINE_list(
+    "tolerances", ["0.25", "0.5", "1", "2", "4"], "The same, one after another."
+)
 DATA_DIR = flags.DEFINE_string("data_dir", None, "TFDS folder.")
 FOLDER = flags.DEFINE_string("folder", None, "Default: runs/study-<net>.")
 
@@ -105,8 +111,12 @@ def main(argv):
         for method, (options, score) in net.methods.items():
             run = folder / f"{method}-seed{seed}"
             _train(run, f"{net.flags} {options}", epochs, seed)
-            if score is not None and not (run / "pruned").exists():
-                _prune(run, score, tolerance)
+            if score is None:
+                continue
+            if not (run / "pruned").exists():
+                _prune(run, score, str(tolerance))
+            if not _is_pruned_at(run, TOLERANCES.value):
+                _prune(run, score, ",".join(TOLERANCES.value))
     page = folder / "report.html"
     _command("report", f"--runs={folder}/*-seed*", f"--out={page}")
     table = page.with_suffix(".md").read_text()
@@ -125,6 +135,15 @@ def _train(run, options, epochs, seed):
         f"--seed={seed}",
         f"--run={run}",
     )
+
+
+def _is_pruned_at(run, tolerances):
+    """Whether bin/prune has finished: the largest tolerance comes last."""
+    asked = sorted(map(float, tolerances))
+    file = run / f"pruned-{asked[-1]:.12g}" / "report.json"
+    if not file.is_file():
+        return False
+    return json.loads(file.read_text())["notes"].get("tolerances") == asked
 
 
 def _prune(run, score, tolerance):

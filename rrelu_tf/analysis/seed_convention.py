@@ -83,6 +83,36 @@ def exact_convention(arch, alive, num_classes=10):
     return _saved(_as_it_is, arch, alive, num_classes)
 
 
+def convention_of_model(arch, alive, weights, *, num_classes, channels):
+    """`seed_convention` of a model, where the scripts count such a model.
+
+    Args:
+        arch: its architecture's name, any.
+        alive: as for `seed_convention`; None if that is not known.
+        weights: its conv and linear weights before all pruning; None if that
+            is not known. They tell the authors' net from one of its name that
+            is narrower.
+        num_classes: width of the last layer.
+        channels: of the images; the scripts count 3.
+
+    Returns:
+        {"memory": percent saved, "flops": percent saved}, floats; None where
+        it is another net than the scripts count, or not known to be theirs.
+    """
+    if alive is None or arch not in NETS:
+        return None
+    net = NETS[arch]
+    full = net.flat(net.widths())
+    kernel, filters, _ = net.stem
+    plain, _ = _as_it_is(net, full, full, num_classes)
+    if weights != plain + (channels - 3) * kernel**2 * filters:
+        return None
+    try:
+        return seed_convention(arch, alive, num_classes)
+    except UserError:  # a layer that an earlier pruning took away whole
+        return None
+
+
 def _saved(count, arch, alive, num_classes):
     net = _net(arch)
     num_classes = _whole("num_classes", num_classes, 1)

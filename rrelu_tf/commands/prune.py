@@ -4,8 +4,10 @@
     bin/prune --model=net.keras --dataset=cifar10 --zeta=0.1
 
 writes `<run>/pruned/`, or `net_pruned/`: the small model, the manifest of what
-it kept, the report and plots. A model that is not equal to the masked one is
-never written. Exit codes: 0 done; 2 a mistake in what was given.
+it kept, the report and plots. With several tolerances, as --tolerance=0.5,1,2,
+writes `pruned-0.5/` and so on, one for each at which a channel may go. A model
+that is not equal to the masked one is never written. Exit codes: 0 done; 2 a
+mistake in what was given.
 """
 
 import math
@@ -48,10 +50,11 @@ flags.DEFINE_string(
     "auto: the largest that validation data allow.",
     flag_values=FLAGS,
 )
-flags.DEFINE_float(
+flags.DEFINE_list(
     "tolerance",
-    0.1,
-    "With --zeta=auto, validation accuracy that may be lost, in points.",
+    ["0.1"],
+    "With --zeta=auto, validation accuracy that may be lost, in points; or "
+    "several, as 0.25,0.5,1.",
     flag_values=FLAGS,
 )
 flags.DEFINE_enum(
@@ -74,7 +77,7 @@ flags.DEFINE_string(
     "out",
     None,
     "Folder to write; default: <run>/pruned, or <name>_pruned beside the "
-    "model.",
+    "model; with several tolerances, <out>-<tolerance> for each.",
     flag_values=FLAGS,
 )
 
@@ -86,25 +89,47 @@ def main(argv=None):
 
 def _call(values):
     _check(values)
-    zeta = _zeta(values.zeta)
+    zeta, tolerances = _zeta(values.zeta), _tolerances(values)
     quiet.import_tensorflow()
-    from rrelu_tf.pruning import outputs, procedure
+    from rrelu_tf.pruning import outputs
 
-    model, data, folder, notes, origin = (
-        _of_run(values) if values.run else _of_file(values)
-    )
-    pruned = procedure.prune(
-        model,
-        data.validation,
-        training=data.unaugmented(_SAMPLES),
-        method=values.score,
-        zeta=zeta,
-        tolerance=values.tolerance / 100,
-        align=values.align,
-    )
+    base, read = (_of_run if values.run else _of_file)(values)
+    folders = dict.fromkeys(tolerances, base)
+    if len(tolerances) > 1:
+        folders = {t: f"{base}-{t:.12g}" for t in tolerances}
+    folders = {t: outputs.check_folder(name) for t, name in folders.items()}
+    model, data, notes, origin = read()
     notes["align"] = values.align
-    report = outputs.write(folder, model, pruned, data, notes, origin)
-    _show(pruned.choice, report, folder)
+    for tolerance, pruned in _prune(values, model, data, zeta, tolerances):
+        if pruned is None:
+            print(f"tolerance {tolerance:g}: no channel may go")
+            continue
+        more = {} if tolerance is None else {"tolerance": tolerance}
+        more |= {"tolerances": tolerances} if len(tolerances) > 1 else {}
+        folder = folders[tolerance]
+        found = {**notes, **more}
+        report = outputs.write(folder, model, pruned, data, found, origin)
+        _show(pruned.choice, report, folder)
+
+
+def _prune(values, model, data, zeta, tolerances):
+    """(tolerance in points, or None with a threshold, `Pruned`) of each."""
+    from rrelu_tf.pruning import procedure
+
+    options = {
+        "training": data.unaugmented(_SAMPLES),
+        "method": values.score,
+        "align": values.align,
+    }
+    if zeta != "auto":
+        options["zeta"] = zeta
+        yield None, procedure.prune(model, data.validation, **options)
+        return
+    shares = {tolerance / 100: tolerance for tolerance in tolerances}
+    for share, pruned in procedure.prune_each(
+        model, data.validation, shares, **options
+    ):
+        yield shares[share], pruned
 
 
 def _check(values):
@@ -118,21 +143,35 @@ def _check(values):
             "--which chooses among a run's checkpoints and may not be given "
             f"with --model. Received: which={values.which}"
         )
-    if values.zeta != "auto" and values["tolerance"].present:
+
+
+def _tolerances(values):
+    """In points, ascending; [None] where the threshold is given."""
+    given = ",".join(values.tolerance)
+    if values.zeta != "auto":
+        if not values["tolerance"].present:
+            return [None]
         raise UserError(
             "tolerance is for --zeta=auto: a threshold that is given needs "
-            f"none. Received: tolerance={values.tolerance}"
+            f"none. Received: tolerance={given}"
         )
-    if not 0 <= values.tolerance <= 100:
+    try:
+        found = sorted({float(text) for text in values.tolerance})
+    except ValueError:
+        found = []
+    if not found or not all(0 <= tolerance <= 100 for tolerance in found):
         raise UserError(
-            "tolerance must lie between 0 and 100 points. "
-            f"Received: tolerance={values.tolerance}"
+            "tolerance must lie between 0 and 100 points, or be several such "
+            f"numbers, as 0.5,1,2. Received: tolerance={given}"
         )
+    return found
 
 
 def _of_run(values):
-    """(model, data, folder to write, notes for the report, its origin)."""
-    from rrelu_tf.pruning import outputs
+    """The folder to write, and a function that reads what is to be pruned.
+
+    It returns the model, its data, notes for the report, the model's origin.
+    """
     from rrelu_tf.training import origin
     from rrelu_tf.training.run_folder import Run
 
@@ -142,28 +181,31 @@ def _of_run(values):
             "bin/prune needs a finished run: the same bin/train command goes "
             f"on with it. Received: run={run.path}"
         )
-    folder = outputs.check_folder(values.out or run.path / "pruned")
-    model = run.last() if values.which == "last" else run.best()
-    notes = {"checkpoint": values.which, "run": str(run.path)}
-    data = data_flags.load(values, run)
-    return model, data, folder, notes, origin.of_run(run)
+
+    def read():
+        model = run.last() if values.which == "last" else run.best()
+        notes = {"checkpoint": values.which, "run": str(run.path)}
+        return model, data_flags.load(values, run), notes, origin.of_run(run)
+
+    return values.out or run.path / "pruned", read
 
 
 def _of_file(values):
     """The same, of a model that no run made."""
     from rrelu_tf.export import fitting
-    from rrelu_tf.pruning import outputs
     from rrelu_tf.training import origin
 
     path = pathlib.Path(values.model)
     chosen = model_flags.from_file(path)
-    beside = path.with_name(f"{path.stem}_pruned")
-    folder = outputs.check_folder(values.out or beside)
-    data = data_flags.load(values, None, chosen.preprocessing)
-    fitting.check(chosen.model, data.image_shape, data.num_classes)
-    known = origin.of(path)
-    notes = {"model": str(path)}
-    return chosen.model, data, folder, notes, known if "dense" in known else {}
+
+    def read():
+        data = data_flags.load(values, None, chosen.preprocessing)
+        fitting.check(chosen.model, data.image_shape, data.num_classes)
+        known = origin.of(path)
+        known = known if "dense" in known else {}
+        return chosen.model, data, {"model": str(path)}, known
+
+    return values.out or path.with_name(f"{path.stem}_pruned"), read
 
 
 def _zeta(text):

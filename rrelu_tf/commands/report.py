@@ -5,8 +5,9 @@
 
 writes a page that needs no other file, with tables, accuracy against savings
 and the runs' figures, and the tables as Markdown beside it (report.md). Runs
-that differ in the seed alone are one recipe: mean and spread. Exit codes: 0
-done; 2 a mistake in what was given.
+that differ in the seed alone are one recipe: mean and spread. Folders that
+`bin/prune --model=FILE` wrote are reported, too. Exit codes: 0 done; 2 a
+mistake in what was given.
 """
 
 import glob
@@ -34,11 +35,15 @@ FLAGS = _Flags()
 flags.DEFINE_multi_string(
     "run",
     [],
-    "Run folder of bin/train, pruned or not; plain arguments are the same.",
+    "Run folder of bin/train, pruned or not, or a pruned model's of bin/prune; "
+    "plain arguments are the same.",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
-    "runs", None, "Pattern of run folders, as runs/*.", flag_values=FLAGS
+    "runs",
+    None,
+    "Pattern of such folders, as runs/*; others that fit it are skipped.",
+    flag_values=FLAGS,
 )
 flags.DEFINE_string(
     "out", "report.html", "The page, an .html file.", flag_values=FLAGS
@@ -58,7 +63,12 @@ def _call(values):
 
     results = runs.collect(folders)
     grouped = groups.group(results)
-    tables = [table.of_recipes(grouped), table.of_runs(results)]
+    tables = [
+        table.of_recipes(grouped),
+        table.of_tolerances(grouped),
+        table.of_runs(results),
+    ]
+    tables = [one for one in tables if one is not None]
     overview = pictures.of_groups(grouped)
     figures = pictures.of_runs(results)
     paths = pictures.of_paths(results)
@@ -103,14 +113,24 @@ def _folders(values):
     if values.runs is not None:
         found = sorted(glob.glob(values.runs))
         found = [folder for folder in found if pathlib.Path(folder).is_dir()]
-        if not found:
+        ours = [folder for folder in found if _is_reportable(folder)]
+        for folder in found:
+            if folder not in ours:
+                print(f"skipped, neither a run nor a pruned model: {folder}")
+        if not ours:
             raise UserError(
-                "runs must be a pattern that some folder fits. "
+                "runs must be a pattern that some run's folder fits. "
                 f"Received: runs={values.runs}"
             )
-        folders += found
+        folders += ours
     if not folders:
         raise UserError(
             "bin/report needs at least one run folder. Received: run=none"
         )
     return folders
+
+
+def _is_reportable(folder):
+    """Whether bin/train or bin/prune wrote a folder, whole or not."""
+    names = ("run.json", "manifest.json")
+    return any(pathlib.Path(folder, name).is_file() for name in names)

@@ -17,10 +17,12 @@ from rrelu_tf.analysis import (
     score_plot,
 )
 from rrelu_tf.analysis.profile import profile
+from rrelu_tf.analysis.seed_convention import convention_of_model
 from rrelu_tf.errors import UserError
+from rrelu_tf.layers import Rotated
 from rrelu_tf.pruning.procedure import Pruned
 from rrelu_tf.strip import kept
-from rrelu_tf.strip.graph import trace, walk
+from rrelu_tf.strip.graph import layers_of, trace, walk
 
 # What a folder of a pruned model may hold; bin/evaluate's plots can be redrawn.
 _WRITTEN = {
@@ -60,10 +62,11 @@ def write(folder, source, pruned: Pruned, data, notes, origin=None):
         (temporary / "plots").mkdir(parents=True)
         pruned.model.save(temporary / "model.keras")
         table = _compare(source, pruned, data, temporary, notes)
-        table.write(temporary)
         manifest = _manifest(source, pruned, data)
         origin = _origin(source, table, origin or {})
         manifest["origin"] = origin | {"alive": manifest["alive"]}
+        table.notes.update(_seed_convention(manifest, data))
+        table.write(temporary)
         text = json.dumps(manifest, indent=1) + "\n"
         (temporary / "manifest.json").write_text(text)
         layers = profile(source).compare(profile(pruned.model))
@@ -166,8 +169,11 @@ def _manifest(source, pruned, data):
     }
     # The authors' counting is one of slopes.
     alive = _alive(pruned) if pruned.method == "slope" else None
+    rotated = layers_of(source, Rotated).values()
     return {
         "source": source.name,
+        "dataset": data.name,
+        "activations": sorted({type(x).__name__.lower() for x in rotated}),
         "score": pruned.method,
         "zeta": pruned.choice.chosen.zeta,
         "alive": alive,
@@ -189,6 +195,22 @@ def _origin(source, table, known):
         **known,
         "pruning": {n: table.notes[n] for n in chosen if n in table.notes},
     }
+
+
+def _seed_convention(manifest, data):
+    """What the authors' scripts print for this net, where they know it."""
+    origin, alive = manifest["origin"], manifest["alive"]
+    found = convention_of_model(
+        origin["network"],
+        None if alive is None else [*alive.values()],
+        origin["dense"]["weights"],
+        num_classes=data.num_classes,
+        channels=data.image_shape[-1],
+    )
+    if found is None:
+        return {}
+    text = "memory -{memory:.2f} %, FLOPs -{flops:.2f} %".format(**found)
+    return {"seed_convention": f"{text} (as the authors' scripts count)"}
 
 
 def _plot(source, pruned, folder):

@@ -1,6 +1,7 @@
 """From a trained run to a verified smaller model, its manifest and report."""
 
 import dataclasses
+import functools
 
 import keras
 
@@ -72,6 +73,75 @@ def prune(
             way to the output.
         NotEquivalent: the stripped model is not equal to the masked one.
     """
+    if zeta == "auto":
+        ((_, pruned),) = prune_each(
+            *(model, validation, [tolerance]),
+            training=training,
+            method=method,
+            align=align,
+        )
+        return pruned
+    scores = _scores(model, method, training)
+    choice = _given(model, scores, validation, zeta)
+    if not choice.chosen.dead:
+        smallest = min(float(values.min()) for values in scores.values())
+        raise UserError(
+            "Pruning must remove a channel, and none is at or below zeta; the "
+            f"smallest is {smallest:.4g}. Received: zeta={zeta}"
+        )
+    return _pruned(model, method, scores, choice, align)
+
+
+def prune_each(
+    model,
+    validation,
+    tolerances,
+    *,
+    training=None,
+    method="slope",
+    align="gather",
+):
+    """`prune` with `zeta="auto"`, at several tolerances.
+
+    The scores are computed once, and so is the accuracy at each threshold.
+
+    Args:
+        model: as for `prune`.
+        validation: as for `prune`.
+        tolerances: floats in [0, 1].
+        training: as for `prune`.
+        method: as for `prune`.
+        align: as for `prune`.
+
+    Yields:
+        (tolerance, `Pruned`, or None where no channel may go), by rising
+        tolerance.
+
+    Raises:
+        UserError: as `prune` does; the largest tolerance allows nothing to go.
+        NotEquivalent: a stripped model is not equal to the masked one.
+    """
+    scores = _scores(model, method, training)
+    if validation is None:
+        raise UserError(
+            "zeta=auto is chosen on validation data, and this run held none "
+            "out: give --zeta a number. Received: zeta=auto"
+        )
+    silencing = Silencing(model, validation, scores)
+    accuracy = functools.cache(silencing.accuracy)
+    for tolerance in sorted(tolerances):
+        choice = zeta_search.search(scores, accuracy, tolerance=tolerance)
+        some = choice.chosen.dead > 0
+        pruned = some and _pruned(model, method, scores, choice, align)
+        yield tolerance, pruned or None
+    if not some:
+        raise UserError(
+            "Pruning must remove a channel, and within a tolerance of "
+            f"{100 * tolerance:g} points none may go. Received: zeta=auto"
+        )
+
+
+def _scores(model, method, training):
     scores = score(model, method, training)
     lowest = min(float(values.min()) for values in scores.values())
     if lowest < 0:
@@ -79,21 +149,19 @@ def prune(
             "zeta is a threshold on scores of at least 0, and the lowest of "
             f"these is {lowest:.4g}. Received: score={method}"
         )
-    if zeta == "auto":
-        if validation is None:
-            raise UserError(
-                "zeta=auto is chosen on validation data, and this run held "
-                "none out: give --zeta a number. Received: zeta=auto"
-            )
-        silencing = Silencing(model, validation, scores)
-        choice = zeta_search.search(
-            scores, silencing.accuracy, tolerance=tolerance
-        )
-    else:
-        choice = _given(model, scores, validation, zeta)
+    return scores
+
+
+def _pruned(model, method, scores, choice, align):
+    """Masks, strips and verifies."""
     keep = select(scores, threshold=choice.chosen.zeta)
     masked = mask(model, keep)
-    _check(masked, choice, scores, zeta, tolerance)
+    if not analyse(trace(masked)).connected:
+        raise UserError(
+            "zeta must leave a way from the input to the output, and this one "
+            "kills every channel of a layer on it. "
+            f"Received: zeta={choice.chosen.zeta:g}"
+        )
     if isinstance(masked, Stripped):  # of this model's channels, not of its
         masked.kept = masked.axes = None  # source's, the manifest is to tell
     stripped = strip(masked, align=align)
@@ -116,24 +184,3 @@ def _given(model, scores, validation, zeta):
         for threshold in (0.0, zeta)
     )
     return zeta_search.Choice(chosen, baseline, [baseline, chosen])
-
-
-def _check(masked, choice, scores, zeta, tolerance):
-    """Refuses to prune nothing, or everything."""
-    if not choice.chosen.dead:
-        smallest = min(float(values.min()) for values in scores.values())
-        reason = (
-            f"within a tolerance of {100 * tolerance:g} points none may go"
-            if zeta == "auto"
-            else f"none is at or below it; the smallest is {smallest:.4g}"
-        )
-        raise UserError(
-            f"Pruning must remove a channel, and {reason}. "
-            f"Received: zeta={zeta}"
-        )
-    if not analyse(trace(masked)).connected:
-        raise UserError(
-            "zeta must leave a way from the input to the output, and this one "
-            "kills every channel of a layer on it. "
-            f"Received: zeta={choice.chosen.zeta:g}"
-        )

@@ -5,10 +5,10 @@ import json
 import re
 import statistics
 
+# How bin/prune was told to work; all its trials of a run share it.
+PRUNING = ("checkpoint", "align", "score")
 # What a table always shows of a recipe, beside the seed.
 SHOWN = ("dataset", "arch", "activation")
-# How bin/prune was told to work, and what its trials do not share.
-_PRUNING = ("checkpoint", "align", "score")
 # What leaves the distribution of results as it is.
 _NOT_OF_A_GROUP = ("seed", "monitor_zeta", "deterministic")
 
@@ -41,6 +41,28 @@ class Group:
     def whole(self):
         """How many of the runs are `whole`."""
         return sum(result.whole for result in self.results)
+
+    @property
+    def tolerances(self):
+        """The tolerances, in points, at which its runs were pruned."""
+        asked = [run.curve.keys() for run in self.results if run.curve]
+        return sorted(set.intersection(*map(set, asked))) if asked else []
+
+    def at(self, tolerance):
+        """The group with its runs pruned at a tolerance.
+
+        Args:
+            tolerance: one of `tolerances`; runs that could not be pruned at it
+                are `whole`. None: all are, as they were trained.
+        """
+        found = [run.curve.get(tolerance) for run in self.results]
+        return dataclasses.replace(
+            self,
+            results=tuple(
+                dataclasses.replace(run, pruned=one, whole=one is None)
+                for run, one in zip(self.results, found, strict=True)
+            ),
+        )
 
     def spread(self, value, *, whole=True):
         """Mean and sample standard deviation over the runs.
@@ -89,19 +111,20 @@ def group(results):
     settings = [one for one, _ in groups]
     return [
         Group(
-            results=_sorted(runs, one["pruned"]),
+            results=_sorted(runs),
             flags=_differing(one, settings),
         )
         for one, runs in groups
     ]
 
 
-def _sorted(runs, pruned):
-    """By seed; in a group that was pruned, those that were not are whole."""
+def _sorted(runs):
+    """By seed; where some were pruned, those that were not are whole."""
     runs = sorted(runs, key=lambda run: run.recipe["seed"])
+    some = any(run.pruned for run in runs)
     return tuple(
         dataclasses.replace(run, whole=True)
-        if pruned and run.pruned is None
+        if some and run.pruned is None
         else run
         for run in runs
     )
@@ -131,10 +154,10 @@ def _by_pruning(results):
         lists.setdefault(json.dumps(_pruning(result)), []).append(result)
     plain = lists.pop(json.dumps(_NOT_PRUNED), [])
     if len(lists) == 1:
-        (pruned,) = lists.values()
-        seeds = {result.recipe["seed"] for result in pruned}
+        (alike,) = lists.values()
+        seeds = {result.recipe["seed"] for result in alike}
         others = [r for r in plain if r.recipe["seed"] not in seeds]
-        pruned += others
+        alike += others
         plain = [r for r in plain if r.recipe["seed"] in seeds]
     return [some for some in (*lists.values(), plain) if some]
 
@@ -185,10 +208,9 @@ _NOT_PRUNED = {"pruned": False}
 
 def _pruning(result):
     """How a run was pruned, if it was."""
-    if result.pruned is None:
+    found = [one for one in (result.pruned, *result.curve.values()) if one]
+    if not found:
         return _NOT_PRUNED
-    notes = result.pruned.notes
-    found = {
-        f"pruned_{name}": notes[name] for name in _PRUNING if name in notes
-    }
-    return {"pruned": True, **found}
+    notes = found[0].notes
+    names = [name for name in PRUNING if name in notes]
+    return {"pruned": True, **{f"pruned_{n}": notes[n] for n in names}}

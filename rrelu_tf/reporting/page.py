@@ -146,8 +146,21 @@ def _details(results):
 
 def _facts(result):
     """Name -> value: data, machine, flags, and what bin/prune noted."""
+    facts = {"data": result.data, **(_of_run(result) if result.is_run else {})}
+    if result.recipe["start"]:
+        facts = {"started from": result.recipe["arch"], **facts}
+    notes = result.pruned.notes if result.pruned else {}
+    return facts | {
+        name.replace("_", " "): note
+        for name, note in notes.items()
+        if name not in facts and name != "run"
+    }
+
+
+def _of_run(result):
     recipe = dict(result.recipe)
-    network = recipe.pop("arch") if recipe["start"] else None
+    if recipe["start"]:
+        del recipe["arch"]
     flags = " ".join(f"--{k}={v}" for k, v in recipe.items())
     machine = ", ".join(
         [
@@ -156,12 +169,4 @@ def _facts(result):
             *map(str, result.machine.get("gpus") or []),
         ]
     )
-    facts = {"data": result.data, "machine": machine, "flags": flags}
-    if network is not None:
-        facts = {"started from": network, **facts}
-    notes = result.pruned.notes if result.pruned else {}
-    return facts | {
-        name.replace("_", " "): note
-        for name, note in notes.items()
-        if name not in facts and name != "run"
-    }
+    return {"machine": machine, "flags": flags}

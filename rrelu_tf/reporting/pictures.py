@@ -18,6 +18,7 @@ _KINDS = {
     "Channels alive": ("pruned/plots/alive.png", "plots/alive.png"),
     "Validation accuracy against zeta": (
         "pruned/plots/accuracy_against_zeta.png",
+        "plots/accuracy_against_zeta.png",
     ),
 }
 # What a PNG file begins and ends with (its specification, 5.2 and 11.2.5).
@@ -59,7 +60,7 @@ def of_runs(results):
             file = next((file for file in files if file.is_file()), None)
             if file is not None:
                 png = _bytes(file)
-            elif kind == _CURVES:
+            elif kind == _CURVES and result.is_run:
                 table = result.path / "metrics.csv"
                 png = _drawn(training_curves.training_curves, table)
             else:
@@ -96,8 +97,9 @@ def of_groups(groups):
     """Accuracy against savings: a plot for each data set and quantity.
 
     Dense runs stand at no saving, with the accuracy of their last epoch; runs
-    of which the saving is not known are left out. Data sets on which nothing
-    was saved have no plot.
+    that were pruned at several tolerances make a curve, which begins with the
+    trained ones; runs of which the saving is not known are left out. Data sets
+    on which nothing was saved have no plot.
 
     Args:
         groups: list of `Group`.
@@ -113,7 +115,7 @@ def of_groups(groups):
         name = here[0].first.recipe["dataset"]
         for field, saved in (("weights", "weights"), ("flops", "FLOPs")):
             methods = {
-                label: _points(group, field)
+                label: _curve(group, field) or _points(group, field)
                 for label, group in zip(labels(here), here, strict=True)
             }
             methods = {k: points for k, points in methods.items() if points}
@@ -127,8 +129,22 @@ def of_groups(groups):
 
 def _saves(result):
     """Whether a run has a smaller net, and it is known how much smaller."""
+    if any(result.curve.values()):
+        return True
     known = [result.saving(field) for field in ("weights", "flops")]
     return not result.is_dense and known != [None, None]
+
+
+def _curve(group, field):
+    """[(saving, accuracy) of each run] as trained, and at each tolerance."""
+    if not group.tolerances:
+        return []
+    trained, *pruned = (
+        _points(group.at(tolerance), field)
+        for tolerance in (None, *group.tolerances)
+    )
+    # As many runs at each point: those of which something is unknown have none.
+    return [p for p in (trained, *pruned) if len(p) == len(group.results)]
 
 
 def _points(group, field):

@@ -15,6 +15,7 @@ _COSTS = {
     "FLOPs per image": "flops",
     "CPU time per batch": "cpu_ms",
 }
+_EXACT = {k: v for k, v in _COSTS.items() if v != "cpu_ms"}
 # The same for the authors' way of counting: name in `Result.convention`.
 _CONVENTION = {
     "memory saved (seed convention)": "memory",
@@ -81,6 +82,42 @@ def of_recipes(groups):
     )
 
 
+def of_tolerances(groups):
+    """What each recipe saves at each tolerance; None if none has several.
+
+    Args:
+        groups: list of `Group`.
+
+    Returns:
+        A `Table`, or None.
+    """
+    rows = [
+        (tolerance, group.at(tolerance))
+        for group in groups
+        for tolerance in group.tolerances
+    ]
+    if not rows:
+        return None
+    rows.sort(key=lambda row: (_peers(row[1], groups), row[0]))
+    return Table(
+        title="Savings at each tolerance",
+        columns=(
+            *("recipe", "flags", "tolerance", "pruned", "zeta"),
+            *("test accuracy", "points lost"),
+            *(f"{heading} saved" for heading in _EXACT),
+        ),
+        words=2,
+        rows=[_tolerance_row(*row) for row in rows],
+        note=(
+            "Mean ± sample standard deviation over the seeds. The tolerance is "
+            "the validation accuracy that pruning was allowed to cost, in "
+            "points; points lost are what it cost on the test set. A seed of "
+            "which no channel could go counts as nothing saved and nothing "
+            "lost. Methods compare at equal test accuracy: see the curves."
+        ),
+    )
+
+
 def of_runs(results):
     """Every run, before => after pruning.
 
@@ -122,18 +159,13 @@ def markdown(tables):
 
 def _recipe_row(group):
     recipe = group.first.recipe
-    flags = ", ".join(
-        f"{name}={value}"
-        for name, value in group.flags.items()
-        if name not in _IN_COLUMNS
-    )
-    accuracy = group.spread(lambda run: 100 * run.accuracy)
+    accuracy = group.spread(_accuracy)
     after = group.spread(_pruned_accuracy)
     return (
         " ".join(recipe[name] for name in SHOWN),
-        flags or UNKNOWN,
-        ", ".join(map(str, group.seeds)) + _not_pruned(group),
-        str(group.first.epochs),
+        _flags(group),
+        ", ".join(map(_known, group.seeds)) + _not_pruned(group),
+        _known(group.first.epochs),
         _with_spread(*accuracy, ".2f", " %"),
         _with_spread(*group.spread(_zeta, whole=False), ".4g"),
         _with_spread(*after, ".2f", " %"),
@@ -148,6 +180,42 @@ def _recipe_row(group):
     )
 
 
+def _peers(group, groups):
+    """Where the first group of the same data set and architecture stands."""
+    names = ("dataset", "arch")
+    ours = [group.first.recipe[name] for name in names]
+    return next(
+        place
+        for place, other in enumerate(groups)
+        if [other.first.recipe[name] for name in names] == ours
+    )
+
+
+def _tolerance_row(tolerance, group):
+    runs = len(group.results)
+    return (
+        " ".join(group.first.recipe[name] for name in SHOWN),
+        _flags(group),
+        f"{tolerance:g}",
+        f"{runs - group.whole} of {runs}",
+        _with_spread(*group.spread(_zeta, whole=False), ".4g"),
+        _with_spread(*group.spread(_pruned_accuracy), ".2f", " %"),
+        _with_spread(*group.spread(_points_lost), ".2f"),
+        *(
+            _with_spread(*group.spread(_saving(field)), ".2f", " %")
+            for field in _EXACT.values()
+        ),
+    )
+
+
+def _points_lost(result):
+    """Of the test accuracy, to pruning."""
+    if result.pruned is None:
+        return 0.0 if result.whole else None
+    sides = (result.pruned.before.accuracy, result.pruned.after.accuracy)
+    return None if None in sides else 100 * (sides[0] - sides[1])
+
+
 def _not_pruned(group):
     if not group.whole:
         return ""
@@ -160,14 +228,31 @@ def _run_row(result):
     return (
         result.label,
         *(result.recipe[name] for name in SHOWN),
-        str(result.recipe["seed"]),
-        str(result.epochs),
-        f"{100 * result.accuracy:.2f} %",
+        _known(result.recipe["seed"]),
+        _known(result.epochs),
+        _with_spread(_accuracy(result), None, ".2f", " %"),
         UNKNOWN if zeta is None else f"{zeta:.4g}",
         _accuracy_change(result),
         *(_cost_change(result, field) for field in _COSTS.values()),
         *(UNKNOWN if s is None else f"{s:.2f} %" for s in savings),
     )
+
+
+def _known(value):
+    return UNKNOWN if value is None else str(value)
+
+
+def _flags(group):
+    flags = [
+        f"{name}={value}"
+        for name, value in group.flags.items()
+        if name not in _IN_COLUMNS
+    ]
+    return ", ".join(flags) or UNKNOWN
+
+
+def _accuracy(result):
+    return None if result.accuracy is None else 100 * result.accuracy
 
 
 def _with_spread(mean, deviation, form, unit=""):

@@ -1,5 +1,6 @@
 import json
 
+import keras
 import numpy as np
 import pytest
 
@@ -7,6 +8,7 @@ import rrelu_tf
 from rrelu_tf import models
 from rrelu_tf.analysis import exact_convention, profile, seed_convention
 from rrelu_tf.analysis.counted_nets import NETS
+from rrelu_tf.analysis.seed_convention import convention_of_model
 from rrelu_tf.errors import UserError
 from rrelu_tf.layers import Rotated
 
@@ -163,6 +165,36 @@ def test_preactivation_strip_removes_more_where_dead_channels_coincide():
     exact = exact_convention("wrn_16_4", alive)
     assert exact["memory"] < saved["memory"] < exact["memory"] + 5
     assert exact["flops"] < saved["flops"] < exact["flops"] + 5
+
+
+def test_a_model_is_counted_if_it_is_a_net_that_the_scripts_count():
+    alive, known = R20_ZETA_TENTH, {"num_classes": 10, "channels": 3}
+    found = convention_of_model("resnet20", alive, 268_336, **known)
+    check(found, 5.62, 3.09)
+    for arch, counts, weights in (
+        ("resnet20", alive, 67_768),  # half as wide
+        ("resnet20", alive, None),
+        ("resnet20", None, 268_336),
+        ("resnet20", alive[:-1], 268_336),
+        ("fcnn", alive, 268_336),
+    ):
+        assert convention_of_model(arch, counts, weights, **known) is None
+
+
+@pytest.mark.parametrize("arch", NETS)
+def test_the_weights_of_our_nets_are_those_that_are_counted(arch):
+    shape = (224, 224, 3) if NETS[arch].sides[0] == 56 else (32, 32, 1)
+    with keras.StatelessScope(initialize_variables=False):
+        model = models.create(
+            arch, num_classes=7, input_shape=shape, activation="rrelu"
+        )
+        weights = profile(model).weights
+    known = {"num_classes": 7, "channels": shape[-1]}
+    whole = NETS[arch].widths()
+    found = convention_of_model(arch, whole, weights, **known)
+    assert found == {"memory": 0, "flops": 0}
+    narrow = [width // 2 for width in whole]
+    assert convention_of_model(arch, narrow, weights // 4, **known) is None
 
 
 GOOD = [16] * 6 + [32] * 6 + [64] * 6

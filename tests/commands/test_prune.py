@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import rrelu_tf
+from rrelu_tf.analysis import seed_convention
 from rrelu_tf.commands import prune, train
 from rrelu_tf.pruning import outputs
 from rrelu_tf.training.run_folder import Run
@@ -171,7 +172,11 @@ def test_a_failure_while_writing_leaves_the_old_folder(
         ("--zeta=small", "zeta=small"),
         ("--zeta=100", "zeta=100"),
         ("--zeta=1e-9", "zeta=1e-09"),
-        ("--tolerance=-1", "tolerance=-1.0"),
+        ("--tolerance=-1", "tolerance=-1"),
+        ("--tolerance=1,200", "tolerance=1,200"),
+        ("--tolerance=", "tolerance="),
+        ("--tolerance=1,much", "tolerance=1,much"),
+        ("--tolerance=nan", "tolerance=nan"),
     ],
 )
 def test_bad_thresholds_are_one_line(run, tmp_path, capfd, flag, received):
@@ -183,7 +188,47 @@ def test_bad_thresholds_are_one_line(run, tmp_path, capfd, flag, received):
 
 def test_a_tolerance_for_a_threshold_that_is_given_is_refused(run, capfd):
     line = refused(capfd, f"--run={run}", "--zeta=0.8", "--tolerance=5")
-    assert line.endswith("Received: tolerance=5.0")
+    assert line.endswith("Received: tolerance=5")
+
+
+def test_several_tolerances_are_a_folder_each(run, tmp_path, capfd):
+    out = tmp_path / "pruned"
+    flags = [f"--run={run}", f"--out={out}", "--tolerance=0,30,5"]
+    assert prune.main(["prune", *flags]) == 0
+    printed = capfd.readouterr().out
+    left = []
+    for tolerance in (30, 5, 0):
+        folder = tmp_path / f"pruned-{tolerance}"
+        if not folder.exists():
+            assert f"tolerance {tolerance}: no channel may go" in printed
+            continue
+        notes = json.loads((folder / "report.json").read_text())["notes"]
+        assert notes["tolerance"] == tolerance
+        assert notes["tolerances"] == [0, 5, 30]
+        alone = tmp_path / "alone"
+        flags = [f"--run={run}", f"--out={alone}", f"--tolerance={tolerance}"]
+        assert prune.main(["prune", *flags]) == 0
+        for one in (folder, alone):
+            manifest = json.loads((one / "manifest.json").read_text())
+            left.append(manifest["alive"]["rrelu1"])
+    assert left[0] == left[1] < left[2] == left[3]
+    assert not out.exists()
+
+
+def test_what_the_authors_scripts_count_is_noted_of_their_net(tmp_path):
+    model = rrelu_tf.models.create(
+        "resnet20", num_classes=10, input_shape=(8, 8, 1), activation="rrelu"
+    )
+    slope = model.get_layer("layer3_2_rrelu1").slope
+    slope.assign(np.where(np.arange(slope.shape[0]) < 9, 0.01, slope))
+    file = tmp_path / "net.keras"
+    model.save(file)
+    assert prune.main(["prune", f"--model={file}", "--zeta=0.1"]) == 0
+    report = (tmp_path / "net_pruned" / "report.md").read_text()
+    alive = [16] * 6 + [32] * 6 + [64] * 4 + [55, 64]
+    found = seed_convention("resnet20", alive)
+    text = "memory -{memory:.2f} %, FLOPs -{flops:.2f} %".format(**found)
+    assert f"- seed_convention: {text} (as the authors" in report
 
 
 def test_a_folder_that_is_no_run_is_one_line(tmp_path, capfd):

@@ -11,7 +11,10 @@ from rrelu_tf.training.recipe import Recipe
 
 @pytest.fixture
 def result():
-    """Function that makes a run; pruned if `flops`, left of 1000, is given."""
+    """Function that makes a run; pruned if `flops`, left of 1000, is given.
+
+    `curve` maps tolerances to the same; None where nothing could go.
+    """
     return _result
 
 
@@ -26,6 +29,7 @@ def _result(
     label=None,
     origin=None,
     block_filters=None,
+    curve=None,
     **flags,
 ):
     recipe = Recipe(**flags).to_dict()
@@ -41,6 +45,10 @@ def _result(
         convention=convention,
         origin=origin,
         block_filters=block_filters,
+        curve={
+            tolerance: left and _pruned(accuracy, left, notes)
+            for tolerance, left in (curve or {}).items()
+        },
     )
 
 

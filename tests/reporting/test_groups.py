@@ -126,3 +126,37 @@ def test_a_run_belongs_to_no_pruning_where_there_are_two(result):
         result(seed=2),
     ]
     assert [one.seeds for one in group(runs)] == [[0], [1], [2]]
+
+
+def test_a_group_at_a_tolerance_has_its_runs_pruned_at_it(result):
+    runs = [
+        result(seed=0, curve={0.5: None, 2.0: 500}),
+        result(seed=1, curve={0.5: 900, 2.0: 700}),
+        result(seed=2),  # nothing could go at any
+    ]
+    (one,) = group(runs)
+    assert one.tolerances == [0.5, 2.0]
+    assert one.whole == 0
+
+    def saved(run):
+        return run.saving("flops")
+
+    for tolerance, savings in {0.5: (0, 0.1, 0), 2.0: (0.5, 0.3, 0)}.items():
+        then = one.at(tolerance)
+        assert then.whole == savings.count(0)
+        mean, deviation = then.spread(saved)
+        assert mean == pytest.approx(np.mean(savings))
+        assert deviation == pytest.approx(np.std(savings, ddof=1))
+    trained = one.at(None)
+    assert [run.final_accuracy for run in trained.results] == [0.9] * 3
+    assert trained.spread(saved) == (0, 0)
+
+
+def test_a_seed_with_a_curve_belongs_to_those_pruned_alike(result):
+    runs = [
+        result(seed=0, flops=500, curve={1.0: 500}),
+        result(seed=1, curve={1.0: 600}),  # at the tolerance of `pruned` none
+    ]
+    (one,) = group(runs)
+    assert one.whole == 1
+    assert one.at(1.0).whole == 0

@@ -151,3 +151,26 @@ def test_recipes_on_one_plot_are_named_by_what_differs(result):
         "resnet20 rrelu, slope_l1=0.0001, not pruned",
         "fcnn rrelu",
     ]
+
+
+def test_runs_pruned_at_several_tolerances_make_a_curve(result, monkeypatch):
+    drawn = []
+
+    def draw(methods, path, **_):
+        drawn.append(methods)
+        path.write_bytes(b"")
+
+    draws = "rrelu_tf.analysis.paper_plots.accuracy_against_savings"
+    monkeypatch.setattr(draws, draw)
+    runs = [
+        result(accuracy=0.8, curve={1.0: None, 2.0: 500}, flops=600),
+        result(seed=1, accuracy=0.9, curve={1.0: 750, 2.0: 250}, flops=600),
+        result(activation="relu", accuracy=0.7),
+    ]
+    pictures.of_groups(group(runs))
+    curve, dense = drawn[1].values()
+    trained, first, second = curve
+    assert trained == [(0.0, 0.8), (0.0, 0.9)]
+    assert first == [(0.0, 0.8), (0.25, 0.89)]
+    assert second == [(0.5, 0.79), (0.75, 0.89)]
+    assert dense == [(0.0, 0.7)]

@@ -142,11 +142,19 @@ def test_filters_alive_are_those_of_the_net_that_is_left(pruned, tmp_path):
 
 def test_the_seed_convention_is_told_where_there_is_one(pruned, tmp_path):
     alive = {f"rrelu{place}": n for place, n in enumerate(PUBLISHED)}
-    for arch, expected in (("resnet20", (5.62, 3.09)), ("fcnn", None)):
-        run = tmp_path / arch
+    for arch, weights, expected in (
+        ("resnet20", 268_048, (5.62, 3.09)),
+        ("resnet20", 67_624, None),  # half as wide
+        ("fcnn", 268_048, None),
+    ):
+        run = tmp_path / f"{arch}-{weights}"
         shutil.copytree(pruned, run)
         edit(
             run / "run.json", lambda info, a=arch: info["flags"].update(arch=a)
+        )
+        edit(
+            run / "pruned" / "report.json",
+            lambda report, w=weights: report["before"].update(weights=w),
         )
         manifest = run / "pruned" / "manifest.json"
         edit(manifest, lambda m: m.update(alive=alive))
@@ -158,6 +166,75 @@ def test_the_seed_convention_is_told_where_there_is_one(pruned, tmp_path):
             assert saved == pytest.approx(expected, abs=0.01)
         edit(manifest, lambda m: m.pop("alive"))
         assert runs.collect([run])[0].convention is None
+
+
+def test_a_pruned_model_without_a_run_is_reported(pruned, tmp_path):
+    folder = shutil.copytree(pruned / "pruned", tmp_path / "net_pruned")
+    run, alone = runs.collect([pruned, folder])
+    assert (run.is_run, alone.is_run) == (True, False)
+    assert alone.recipe == {
+        "dataset": "digits",
+        "arch": "fcnn",
+        "activation": "rrelu",
+        "seed": None,
+        "start": str(folder),
+    }
+    assert alone.accuracy == alone.pruned.before.accuracy
+    assert alone.saving("flops") == run.saving("flops") > 0
+    edit(
+        folder / "manifest.json",
+        lambda m: [m.pop(name) for name in ("dataset", "activations")],
+    )
+    (older,) = runs.collect([folder])
+    assert older.recipe == alone.recipe | {"activation": "-"}
+
+
+@pytest.mark.parametrize("name", ["report.json", "manifest.json"])
+def test_half_a_pruned_model_is_one_line(pruned, tmp_path, name):
+    folder = shutil.copytree(pruned / "pruned", tmp_path / "net_pruned")
+    half(folder / name)
+    with pytest.raises(UserError, match=f"be whole.*Received: run={folder}$"):
+        runs.collect([folder])
+
+
+@pytest.fixture
+def curve(pruned, tmp_path):
+    """A run as pruned at three tolerances, at the least of which none goes."""
+    run = shutil.copytree(pruned, tmp_path / "curve")
+    for tolerance in (0.5, 2):
+        folder = run / f"pruned-{tolerance}"
+        shutil.copytree(run / "pruned", folder)
+        notes = {"tolerance": tolerance, "tolerances": [0.25, 0.5, 2]}
+        edit(folder / "report.json", lambda r, n=notes: r["notes"].update(n))
+    return run
+
+
+def test_each_tolerance_is_read(pruned, curve):
+    assert runs.collect([pruned])[0].curve == {}
+    (result,) = runs.collect([curve])
+    assert list(result.curve) == [0.25, 0.5, 2]
+    assert result.curve[0.25] is None
+    assert result.curve[2].notes["tolerance"] == 2
+    assert result.curve[2].after == result.pruned.after
+
+
+def cut_short(run):
+    shutil.rmtree(run / "pruned-2")
+
+
+def of_two_scores(run):
+    edit(run / "pruned-2/report.json", lambda r: r["notes"].update(score="l1"))
+
+
+def without_notes(run):
+    edit(run / "pruned-2/report.json", lambda r: r["notes"].pop("tolerances"))
+
+
+@pytest.mark.parametrize("damage", [cut_short, of_two_scores, without_notes])
+def test_tolerances_that_are_not_whole_are_one_line(curve, damage):
+    damage(curve)
+    with pytest.raises(UserError, match=f"tolerances.*Received: run={curve}$"):
+        runs.collect([curve])
 
 
 def test_a_run_given_twice_is_read_once(trained, pruned, monkeypatch):

@@ -1,5 +1,7 @@
 """Rows of runs and recipes, and their Markdown."""
 
+import dataclasses
+
 from rrelu_tf.reporting import table
 from rrelu_tf.reporting.groups import group
 
@@ -92,3 +94,40 @@ def test_no_cell_breaks_out_of_the_markdown(result):
     assert row.replace("\\|", "").count("|") == header.count("|")
     for mark in ("[", "`", "*"):
         assert mark not in row.replace(f"\\{mark}", "")
+
+
+def test_savings_at_each_tolerance_lie_side_by_side(result):
+    curves = ({0.5: None, 2.0: 500}, {0.5: 900, 2.0: 700})
+    runs = [
+        result(seed=seed, activation=activation, curve=curve)
+        for activation in ("relu", "rrelu")
+        for seed, curve in enumerate(curves)
+    ]
+    runs.append(result(dataset="mnist", data="mnist: 28x28x1"))
+    found = cells(table.of_tolerances(group(runs)))
+    order = [(row["recipe"].split()[-1], row["tolerance"]) for row in found]
+    assert order == [
+        *(("relu", "0.5"), ("rrelu", "0.5")),
+        *(("relu", "2"), ("rrelu", "2")),
+    ]
+    first, last = found[0], found[-1]
+    assert first["pruned"] == "1 of 2" and last["pruned"] == "2 of 2"
+    assert first["FLOPs per image saved"] == "5.00 ± 7.07 %"
+    assert first["test accuracy"] == "89.50 ± 0.71 %"
+    assert first["points lost"] == "0.50 ± 0.71"
+    assert last["FLOPs per image saved"] == "40.00 ± 14.14 %"
+    assert table.of_tolerances(group([result(flops=500)])) is None
+
+
+def test_a_pruned_model_without_a_run_has_dashes(result):
+    run = result(flops=500)
+    recipe = {name: run.recipe[name] for name in table.SHOWN}
+    recipe |= {"seed": None, "start": "runs/net_pruned"}
+    alone = dataclasses.replace(run, recipe=recipe, epochs=None, machine={})
+    (row,) = cells(table.of_runs([alone]))
+    assert row["seed"] == row["epochs"] == "-"
+    assert row["FLOPs per image"] == "1,000 => 500 (-50.00 %)"
+    first, second = cells(table.of_recipes(group([alone, run])))
+    assert (first["seeds"], first["epochs"]) == ("-", "-")
+    assert first["flags"] == "start=runs/net_pruned"
+    assert second["flags"] == "start=scratch"
