@@ -54,8 +54,9 @@ def load(
             where images differ in size. None keeps the images' own size.
         augmentation: "none", "crop", "crop_flip", "reflect_crop_flip",
             "inception", or "auto" for the data set's recipe.
-        normalization: "unit", "imagenet", "cifar10", "cifar10_wrn", "standard"
-            (mean and standard deviation of the training part), or "auto".
+        normalization: "unit", "half" (to [-1, 1], as the OrthoReg authors),
+            "imagenet", "cifar10", "cifar10_wrn", "standard" (mean and standard
+            deviation of the training part), or "auto".
         cache: "memory" decodes everything once, "none" streams, "auto" takes
             memory up to 1 GiB of decoded pixels.
 

@@ -46,6 +46,7 @@ OTHERS = Recipe("none", "standard")
 # their WRN code.
 NORMALIZATIONS = {
     "unit": ((0.0,), (1.0,)),
+    "half": ((0.5,), (0.5,)),
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "cifar10": ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
     "cifar10_wrn": (

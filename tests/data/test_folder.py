@@ -58,6 +58,7 @@ def values(batches):
 @pytest.mark.parametrize(
     ("name", "mean", "std"),
     [
+        ("half", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
         # The RReLU authors' copy of network slimming, and their ResNet code.
         ("cifar10", (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
         ("imagenet", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
