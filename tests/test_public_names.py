@@ -16,6 +16,7 @@ NAMES = [
     "EarlyBird",
     "rotate",
     "explain",
+    "export.to_tf_keras",
     "fold",
     "OrthogonalitySummaries",
     "analysis.orthogonality",

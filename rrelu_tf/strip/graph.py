@@ -187,15 +187,25 @@ class Graph:
         Returns:
             The new model, of the source's name.
         """
-        structures = (self.model._inputs_struct, self.model._outputs_struct)
-        inputs, outputs = (
-            keras.tree.pack_sequence_as(structure, list(tensors))
-            for structure, tensors in zip(
-                structures, (inputs, outputs), strict=True
-            )
-        )
+        inputs, outputs = self.structured(inputs, outputs)
         with deep(2 * len(self.nodes)):
             return model_class(inputs, outputs, name=self.name)
+
+    def structured(self, inputs, outputs):
+        """Flat inputs and outputs in the nested structure of this model's.
+
+        Args:
+            inputs: anything for `self.inputs`, in their order.
+            outputs: anything for `self.outputs`.
+
+        Returns:
+            (The structure of inputs, that of outputs.)
+        """
+        model = self.model
+        return (
+            keras.tree.pack_sequence_as(model._inputs_struct, list(inputs)),
+            keras.tree.pack_sequence_as(model._outputs_struct, list(outputs)),
+        )
 
     def rewrite(self, visit, input_dtype=None, model_class=keras.Model):
         """The model again, each call made by `visit`.
