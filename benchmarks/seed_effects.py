@@ -20,7 +20,12 @@ from absl import app, flags
 from scipy.stats import spearmanr
 
 import rrelu_tf
+from rrelu_tf import seed_protocol
 from rrelu_tf.pruning import seed_rounds
+from rrelu_tf.scoring.fisher import fisher
+from rrelu_tf.scoring.passes import Passes
+from rrelu_tf.scoring.rdt import rdt
+from rrelu_tf.scoring.tfo import tfo
 
 flags.DEFINE_string("shared", "../shared", "The folder with the fixtures.")
 _FILES = {"resnet56_b": "resnet56", "vgg13": "vgg13"}
@@ -34,6 +39,7 @@ _OPTIONS = (
     ("rdt", "times_weights", False),
     ("rdt", "over_mean", True),
 )
+_METHODS = {"fisher": fisher, "tfo": tfo, "rdt": rdt}
 _WHOLE = 40  # images asked for: two and a half batches
 
 
@@ -64,28 +70,27 @@ def row(where, net, right, seed, *, kept=None):
 
 def scores(net, model, data, four):
     """Rows of the differences in scores."""
+    passes = {
+        "fisher": Passes(model, data, batch_size=_BATCH),
+        "rdt": Passes(model, four),
+    }
+    passes["tfo"] = passes["fisher"]
     right = {}
     for method, option, value in _OPTIONS:
-        chosen = four if method == "rdt" else data
+        function, own = _METHODS[method], passes[method]
         if method not in right:
-            right[method] = rrelu_tf.score(
-                model, method, chosen, batch_size=_BATCH
-            )
-        seed = rrelu_tf.score(
-            model, method, chosen, batch_size=_BATCH, **{option: value}
-        )
+            right[method] = function(own)
+        seed = function(own, **{option: value})
         yield row(f"{method}, {option}={value}", net, right[method], seed)
+    for method, function in _METHODS.items():
+        options = seed_protocol.score_options(model, method)
+        seed = function(passes[method], **options)
+        yield row(f"{method}, all of it", net, right[method], seed)
     few, whole = (
-        rrelu_tf.score(model, "fisher", data, count, batch_size=_BATCH)
+        fisher(Passes(model, data, count, batch_size=_BATCH))
         for count in (_WHOLE, 3 * _BATCH)
     )
     yield row(f"examples, {_WHOLE} or whole batches (fisher)", net, few, whole)
-    for method in right:
-        chosen = four if method == "rdt" else data
-        seed = rrelu_tf.score(
-            model, method, chosen, protocol="seed", batch_size=_BATCH
-        )
-        yield row(f"{method}, all of it", net, right[method], seed)
 
 
 def selections(net, model, data):
@@ -144,23 +149,30 @@ def rounds(net, model):
         }
 
 
+def measure(net, shared):
+    """All rows of one net."""
+    model, data, four = load(net, shared)
+    yield from regularisers(net, model)
+    yield from selections(net, model, data)
+    if net == "resnet56_b":
+        yield from rounds(net, model)
+        yield from scores(net, model, data, four)
+    if net == "vgg13":
+        right, seed = (
+            rrelu_tf.score(model, "bn", protocol=protocol)
+            for protocol in (None, "seed")
+        )
+        yield row("bn, over_fan_in=True", net, right, seed)
+
+
 def main(_):
     """Measures, prints and writes the table."""
     rows = []
-    for net in ("resnet56_b", "vgg13", "mobilenet_v1"):
-        model, data, four = load(net, flags.FLAGS.shared)
-        rows += regularisers(net, model)
-        rows += selections(net, model, data)
-        if net == "resnet56_b":
-            rows += scores(net, model, data, four)
-            rows += rounds(net, model)
-        if net == "vgg13":
-            right, seed = (
-                rrelu_tf.score(model, "bn", protocol=protocol)
-                for protocol in (None, "seed")
-            )
-            rows.append(row("bn, over_fan_in=True", net, right, seed))
-        applications.write(applications.RESULTS / "seed_effects.csv", rows)
+    for net in ("vgg13", "mobilenet_v1", "resnet56_b"):
+        for found in measure(net, flags.FLAGS.shared):
+            rows.append(found)
+            print(found, flush=True)
+            applications.write(applications.RESULTS / "seed_effects.csv", rows)
     applications.show(rows, 'What protocol="seed" changes')
 
 
