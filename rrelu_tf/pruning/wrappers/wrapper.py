@@ -6,8 +6,7 @@ import keras
 
 from rrelu_tf.errors import UserError
 from rrelu_tf.pruning import schedules
-from rrelu_tf.pruning.groups import SCOPES
-from rrelu_tf.pruning.wrappers import kinds
+from rrelu_tf.pruning.wrappers import kinds, options
 from rrelu_tf.strip import keras_2
 
 
@@ -54,7 +53,8 @@ class PruneChannels(keras.layers.Wrapper):
         **kwargs,
     ):
         keras_2.refuse(layer)
-        self._check(layer, score, scope, min_fraction)
+        options.check_layer(layer, score)
+        options.check(scope, soft, min_fraction, score_options)
         same = {"name": layer.name, "dtype": layer.dtype_policy}
         super().__init__(layer, **{**same, **kwargs})
         self.pruning_schedule = schedules.get(pruning_schedule)
@@ -65,28 +65,6 @@ class PruneChannels(keras.layers.Wrapper):
         self.soft = soft
         self.supports_masking = layer.supports_masking
         self.driven = False  # whether the callback is at work
-
-    @staticmethod
-    def _check(layer, score, scope, min_fraction):
-        kinds.check(score)
-        if not isinstance(layer, keras.layers.Layer) or not kinds.accepts(
-            layer, score
-        ):
-            kind = type(layer).__name__
-            raise UserError(
-                f"The score {score} is of {kinds.described(score)}. "
-                f"Received: {getattr(layer, 'name', 'layer')}={kind}"
-            )
-        if scope not in SCOPES:
-            raise UserError(
-                f"scope must be one of {', '.join(SCOPES)}. "
-                f"Received: scope={scope}"
-            )
-        if min_fraction is not None and not 0 <= min_fraction < 1:
-            raise UserError(
-                "min_fraction must lie in [0, 1). "
-                f"Received: min_fraction={min_fraction}"
-            )
 
     def build(self, input_shape=None):
         """Builds the layer; makes `mask`, `threshold` and `pruning_step`."""

@@ -53,7 +53,8 @@ def prune_channels(
             gradients need the callback's `data`.
         scope: "layer", TFMOT's meaning: each layer loses the schedule's
             share. "global" compares the scores of all the layers that were
-            wrapped with the same arguments. Mind what scores are of: L1 norms
+            wrapped with the same arguments; channels that go together count
+            once. Mind what scores are of: L1 norms
             are sums over a filter, so that layers of few inputs, depthwise
             ones above all, would go first and whole; hence the floor, and
             `score_options={"normalize": "layer"}`.
