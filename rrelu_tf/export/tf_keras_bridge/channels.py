@@ -32,7 +32,7 @@ class ChannelGather(Optimizable, tf_keras.layers.Layer):
             return made
         shape = [1] * len(inputs.shape)
         shape[axis] = len(indices)
-        fill = np.broadcast_to(self.fill, indices.shape)
+        fill = np.where(there, 0.0, self.fill)
         fill = tf.constant(fill.reshape(shape), inputs.dtype)
         return tf.where(there.reshape(shape), made, fill)
 
