@@ -45,9 +45,10 @@ def rotate(model, slope_initializer="ones", *, slope_regularizer=None):
     rotator = _Rotator(slope_initializer, slope_regularizer)
     rotated = rotator.model(model)
     if not rotator.made:
+        found = f", and left {', '.join(rotator.left)}" if rotator.left else ""
         raise UserError(
-            "rotate needs a relu, gelu or silu over a last axis of channels. "
-            f"Received: model={model.name}"
+            "rotate needs a plain relu, gelu or silu over a last axis of "
+            f"channels{found} as it is. Received: model={model.name}"
         )
     if rotator.left:
         warnings.warn(

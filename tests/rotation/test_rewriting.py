@@ -294,6 +294,17 @@ def test_wrapped_activations_are_listed():
         rrelu_tf.rotate(model)
 
 
+def test_what_was_left_alone_is_named_where_nothing_was_rotated():
+    i = keras.Input((3,))
+    x = layers.ReLU(max_value=6, name="six")(i)
+    x = layers.LeakyReLU(name="leaky")(layers.Dense(2, "relu6", name="d")(x))
+    model = keras.Model(i, x, name="plain")
+    with pytest.raises(
+        UserError, match="left six, d, leaky as it is. Received: model=plain$"
+    ):
+        rrelu_tf.rotate(model)
+
+
 def test_a_model_without_such_an_activation_is_an_error():
     i = keras.Input((3,))
     model = keras.Model(i, layers.Dense(2, "tanh")(i), name="plain")

@@ -39,7 +39,8 @@ def test_every_rotated_activation_is_scored(activation):
 def test_only_rotated_layers_are_scored():
     i = keras.Input((4,))
     x = layers.Dense(3)(RGELU(name="g")(RReLU(name="r")(i)))
-    model = keras.Model(i, RSiLU(name="s")(layers.ReLU()(x)))
+    x = RSiLU(name="s")(layers.ReLU()(x))
+    model = keras.Model(i, layers.Dense(2)(x))
     scores = rrelu_tf.score(model, method="slope")
     assert {key: value.shape for key, value in scores.items()} == {
         "r": (4,),
@@ -51,8 +52,32 @@ def test_only_rotated_layers_are_scored():
 def test_a_shared_activation_is_scored_once():
     act = RReLU(name="act")
     i = keras.Input((4,))
-    model = keras.Model(i, act(layers.Dense(4)(act(i))))
+    model = keras.Model(i, layers.Dense(2)(act(layers.Dense(4)(act(i)))))
     assert list(rrelu_tf.score(model, "slope")) == ["act"]
+
+
+def test_no_slopes_of_an_output_are_scored_nor_may_they_be_selected():
+    i = keras.Input((4,))
+    last = RReLU(name="last")
+    x = last(layers.Dense(4)(RReLU(name="first")(i)))
+    model = keras.Model(i, x)
+    scores = rrelu_tf.score(model, "slope")
+    assert list(scores) == ["first"]
+    keep = rrelu_tf.select(scores, sparsity=0.5, model=model)
+    assert rrelu_tf.strip(rrelu_tf.mask(model, keep)).count_params() < (
+        model.count_params()
+    )
+    slopes = {"last": np.abs(last.slope)}
+    with pytest.raises(UserError, match="Received: key=last$"):
+        rrelu_tf.select(slopes, sparsity=0.5, model=model)
+    # Called once inside and once at the end, it is the output's, too.
+    shared = RReLU(name="shared")
+    end = shared(layers.Dense(4)(shared(layers.Dense(4)(x))))
+    assert list(rrelu_tf.score(keras.Model(i, end), "slope")) == [
+        *("first", "last"),
+    ]
+    with pytest.raises(UserError, match="No layer .*slope.*Received: model="):
+        rrelu_tf.score(keras.Model(i, RReLU()(i)), "slope")
 
 
 def test_a_score_is_a_copy():
