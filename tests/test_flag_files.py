@@ -83,6 +83,56 @@ def test_nets_without_slopes_expect_no_zeta(path):
         assert "zeta" not in expected(path)
 
 
+# What the abstract states, in per cent, and of which rows (facts/rrelu.md, 4a).
+STATED = {
+    "resnet164_preact_slimming": ("32.33", "26.38"),
+    "resnet164_preact_rrelu": ("35.92", "25.97"),
+    "resnet164_preact_rrelu_l1": ("64.67", "52.96"),
+    "vit_small_rgelu": ("2.6 %", "6.32"),
+    "vit_tiny_rgelu": ("2.6 %", "6.32"),
+}
+
+
+@pytest.mark.parametrize(
+    "path", FILES, ids=lambda p: f"{p.parent.name}-{p.stem}"
+)
+def test_what_the_abstract_states_is_expected_of_its_own_rows_alone(path):
+    found = expected(path)
+    for name, figures in STATED.items():
+        for figure in figures:
+            own = figure in STATED.get(path.stem, ())
+            assert (figure in found) == own, (name, figure)
+
+
+def test_the_abstract_s_figures_are_those_of_the_facts(shared):
+    facts = shared / "facts" / "rrelu.md"
+    if not facts.is_file():
+        pytest.skip("the facts are not there")
+    text = facts.read_text()
+    assert all(f in text for figures in STATED.values() for f in figures)
+
+
+@pytest.mark.parametrize(
+    "path", FILES, ids=lambda p: f"{p.parent.name}-{p.stem}"
+)
+def test_a_plain_net_expects_nothing_but_network_slimming(path):
+    found = recipe(path)
+    if found.activation in ("relu", "gelu", "silu") and not found.gamma_l1:
+        found = expected(path).strip()
+        assert found.rstrip(".;").split(";")[0] == "not stated by the authors"
+
+
+@pytest.mark.parametrize(
+    "path", FILES, ids=lambda p: f"{p.parent.name}-{p.stem}"
+)
+def test_how_it_is_to_be_pruned_is_told_where_it_is_not_plain(path):
+    text, found = path.read_text(), recipe(path)
+    if not found.validation_split:
+        assert "bin/prune needs a number for --zeta" in text
+    if found.activation == "relu" and found.arch != "fcnn":
+        assert "bin/prune --score=bn" in text
+
+
 def test_network_slimming_is_normalised_as_the_authors_have_it():
     slimming = [recipe(path) for path in FILES if recipe(path).gamma_l1]
     assert slimming
