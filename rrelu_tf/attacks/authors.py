@@ -33,6 +33,13 @@ def seed(names=NAMES, *, epsilon=EPSILON):
     uniform in the ball. Their FGSM's default epsilon is 0.1; they ran 0.031.
     There is neither a restart nor an attack without gradients.
 
+    Two things of theirs are not repeated, since they are not of the attacks:
+    their command's `--zeta` is 0 unless it is given, so that the network which
+    they attack is not pruned; and they attack 5,000 images, one half of the
+    test set by which they had chosen the epoch. Mistake 5 makes their constant
+    depend on how many images there are, and on the batches: `evaluate` gives
+    the mean over the images beside it.
+
     Args:
         names: which of `NAMES`.
         epsilon: L-infinity radius, in units of normalised images.

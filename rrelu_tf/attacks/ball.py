@@ -49,6 +49,29 @@ def floating(images):
     return images
 
 
+def within(images, bounds):
+    """The images as a tensor, `floating` and within the bounds.
+
+    The last digits of a rounding are forgiven: a hundred-thousandth of the
+    range. In a graph what is outside ends the call with TensorFlow's own error.
+
+    Raises:
+        UserError: if they are not: normalised images have other bounds.
+    """
+    images = floating(images)
+    if bounds is None:
+        return images
+    least, greatest = tf.reduce_min(images), tf.reduce_max(images)
+    slack = 1e-5 * (bounds[1] - bounds[0])
+    inside = (least >= bounds[0] - slack) & (greatest <= bounds[1] + slack)
+    rule = f"images must lie within the bounds {bounds[0]} to {bounds[1]}."
+    if not tf.executing_eagerly():
+        tf.debugging.Assert(inside, [rule, "Received:", least, "to", greatest])
+    elif not inside:
+        raise UserError(f"{rule} Received: images={least:g} to {greatest:g}")
+    return images
+
+
 def clip(images, bounds):
     """The images with every pixel within the bounds; None changes nothing."""
     if bounds is None:

@@ -9,7 +9,7 @@ import rich.table
 import tensorflow as tf
 
 from rrelu_tf.attacks import draws
-from rrelu_tf.attacks.trial import LLC, accuracy
+from rrelu_tf.attacks.trial import LLC, LLC_MEAN, accuracy, average
 from rrelu_tf.errors import UserError
 
 _CLEAN = accuracy(
@@ -23,7 +23,8 @@ class Result:
 
     Attributes:
         examples: int, how many images.
-        figures: dict of trial name to float; "clean" comes first.
+        figures: dict of trial name to float; "clean" comes first. "llc_mean"
+            is the mean over the images where the protocol's "llc" is not.
         titles: dict of the same names to what they are, for people.
     """
 
@@ -37,8 +38,9 @@ class Result:
         table.add_column("")
         table.add_column("", justify="right", style="bold")
         for name, figure in self.figures.items():
-            share = f"{100 * figure:.2f} %" if name != LLC else f"{figure:.4g}"
-            table.add_row(self.titles[name], share)
+            constant = name in (LLC, LLC_MEAN)
+            text = f"{figure:.4g}" if constant else f"{100 * figure:.2f} %"
+            table.add_row(self.titles[name], text)
         return table
 
 
@@ -63,7 +65,7 @@ def evaluate(logits, batches, trials, *, seed=0, progress=False):
     Raises:
         UserError: if there are no images.
     """
-    figures, examples = {}, 0
+    figures, titles, examples = {}, {}, 0
     console = rich.console.Console()
     with _bar(console, progress) as bar:
         for trial in (_CLEAN, *trials):
@@ -77,9 +79,12 @@ def evaluate(logits, batches, trials, *, seed=0, progress=False):
                     "Received: examples=0"
                 )
             figures[trial.name] = float(trial.mean(sums, sizes))
+            titles[trial.name] = trial.title
+            if trial.mean is not average:
+                figures[LLC_MEAN] = average(sums, sizes)
+                titles[LLC_MEAN] = "the same, mean over the images"
             if progress and not console.is_terminal:
                 print(f"done: {trial.title}", flush=True)
-    titles = {trial.name: trial.title for trial in (_CLEAN, *trials)}
     return Result(examples, figures, titles)
 
 

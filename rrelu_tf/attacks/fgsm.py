@@ -23,10 +23,10 @@ def fgsm(logits, images, labels, *, epsilon, bounds=(0.0, 1.0)):
         Images of the same shape.
 
     Raises:
-        UserError: for an impossible argument.
+        UserError: for an impossible argument, or images out of bounds.
     """
     ball.check(epsilon, bounds)
-    images = ball.floating(images)
+    images = ball.within(images, bounds)
     _, gradient = objective.with_gradient(
         lambda x: objective.cross_entropy(logits(x), labels), images
     )

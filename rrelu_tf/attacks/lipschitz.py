@@ -61,10 +61,10 @@ def local_lipschitz(
         Floats `(batch,)`, in nats per unit of the images.
 
     Raises:
-        UserError: for an impossible argument.
+        UserError: for an impossible argument, or images out of bounds.
     """
     ball.check(epsilon, bounds, steps=steps, restarts=restarts)
-    images = ball.floating(images)
+    images = ball.within(images, bounds)
     log_p = tf.nn.log_softmax(logits(images))
 
     def project(moved):

@@ -33,7 +33,8 @@ def pgd(
         step: how far each pixel moves in a step; None for `epsilon / 4`.
         steps: int, at least 1.
         restarts: int, at least 1: how many starts; for each image the end
-            with the smallest margin is returned.
+            with the smallest margin is returned. Images that are classified
+            wrongly are not started again.
         random_start: whether to start anywhere in the ball, not in its centre.
         loss: function (logits, labels) to floats `(batch,)`, which is made
             greater: `objective.cross_entropy`, or
@@ -45,7 +46,7 @@ def pgd(
         Images of the same shape.
 
     Raises:
-        UserError: for an impossible argument.
+        UserError: for an impossible argument, or images out of bounds.
     """
     ball.check(epsilon, bounds, steps=steps, restarts=restarts)
     if restarts > 1 and not random_start:
@@ -53,30 +54,32 @@ def pgd(
             "Without random starts every restart is the same. "
             f"Received: restarts={restarts}"
         )
-    images = ball.floating(images)
+    images = ball.within(images, bounds)
 
-    def attempt(number):
-        start = images
+    labels = tf.convert_to_tensor(labels)
+
+    def attempt(number, centres, labels):
+        start = centres
         if random_start:
             noise = draws.uniform(
-                tf.shape(images),
+                tf.shape(centres),
                 draws.fold(seed, number),
                 -epsilon,
                 epsilon,
-                images.dtype,
+                centres.dtype,
             )
-            start = ball.clip(images + noise, bounds)
+            start = ball.clip(centres + noise, bounds)
         moved, _ = objective.climb(
             lambda x: loss(logits(x), labels),
-            tf.ensure_shape(start, images.shape),
+            tf.ensure_shape(start, centres.shape),
             step=epsilon / 4 if step is None else step,
             steps=steps,
-            project=lambda x: ball.project(x, images, epsilon, bounds),
+            project=lambda x: ball.project(x, centres, epsilon, bounds),
         )
         return moved
 
     if restarts == 1:
-        return attempt(0)
+        return attempt(0, images, labels)
     return _strongest(attempt, restarts, logits, images, labels)
 
 
@@ -84,18 +87,26 @@ def _strongest(attempt, restarts, logits, images, labels):
     """For each image the attempt that leaves the smallest margin."""
 
     def compare(number, best, least):
-        moved = attempt(number)
-        margins = objective.margin(logits(moved), labels)
-        ones = [1] * (images.shape.rank - 1)
-        stronger = tf.reshape(margins < least, [-1, *ones])
-        best = tf.ensure_shape(tf.where(stronger, moved, best), images.shape)
-        least = tf.ensure_shape(tf.minimum(margins, least), images.shape[:1])
+        rows = tf.where(least >= 0)
+        own = tf.gather_nd(labels, rows)
+        moved = attempt(number, tf.gather_nd(images, rows), own)
+        margins = objective.margin(logits(moved), own)
+        stronger = margins < tf.gather_nd(least, rows)
+        rows, moved, margins = (
+            tf.boolean_mask(each, stronger) for each in (rows, moved, margins)
+        )
+        best = tf.tensor_scatter_nd_update(best, rows, moved)
+        least = tf.tensor_scatter_nd_update(least, rows, margins)
         return number + 1, best, least
 
-    first = attempt(0)
-    margins = objective.margin(logits(first), labels)
-    margins = tf.ensure_shape(margins, images.shape[:1])
+    first = attempt(0, images, labels)
+    least = objective.margin(logits(first), labels)
+    least = tf.ensure_shape(least, images.shape[:1])
     _, best, _ = tf.while_loop(
-        lambda number, *_: number < restarts, compare, (1, first, margins)
+        lambda number, _, least: (
+            (number < restarts) & tf.reduce_any(least >= 0)
+        ),
+        compare,
+        (1, first, least),
     )
     return best

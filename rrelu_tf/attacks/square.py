@@ -45,10 +45,10 @@ def square(
         Images of the same shape.
 
     Raises:
-        UserError: for an impossible argument.
+        UserError: for an impossible argument, or images out of bounds.
     """
     ball.check(epsilon, bounds, queries=queries)
-    images = ball.floating(images)
+    images = ball.within(images, bounds)
     best, least = _stripes(logits, images, labels, epsilon, seed, bounds)
     sides = tf.constant(_sides(images.shape, queries))
 

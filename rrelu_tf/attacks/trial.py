@@ -7,8 +7,10 @@ import tensorflow as tf
 
 from rrelu_tf.errors import UserError
 
-# The one figure that is no accuracy: the local Lipschitz constant.
+# The figures that are no accuracies: the local Lipschitz constant, and its
+# mean where a protocol's own is none.
 LLC = "llc"
+LLC_MEAN = "llc_mean"
 
 
 def average(sums, sizes):
@@ -34,18 +36,23 @@ class Trial:
     mean: Callable = average
 
 
-def accuracy(name, title, attack):
+def accuracy(name, title, attack, *, robust=False):
     """A `Trial`: the share that is classified correctly after an attack.
 
     Args:
         name: of the attack.
         title: for people.
         attack: function (logits, images, labels, seed) to images.
+        robust: whether only images count that are right without attack, too:
+            one that is led from a wrong class to its own resists nothing.
     """
 
     def values(logits, images, labels, seed):
         moved = attack(logits, images, labels, seed)
-        return tf.cast(predictions(logits, moved) == labels, tf.float32)
+        right = predictions(logits, moved) == labels
+        if robust:
+            right &= predictions(logits, images) == labels
+        return tf.cast(right, tf.float32)
 
     return Trial(name, title, values)
 

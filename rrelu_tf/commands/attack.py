@@ -50,7 +50,7 @@ flags.DEFINE_integer(
     "steps", 20, "Steps of PGD and of the llc search.", flag_values=FLAGS
 )
 flags.DEFINE_integer(
-    "restarts", 1, "Random starts of PGD and of llc.", flag_values=FLAGS
+    "restarts", 5, "Random starts of PGD and of llc.", flag_values=FLAGS
 )
 flags.DEFINE_integer(
     "queries", 1000, "Queries of the square attack.", flag_values=FLAGS
@@ -97,7 +97,7 @@ def _call(values):
     result = evaluation.evaluate(
         logits, batches, trials, seed=values.attack_seed, progress=True
     )
-    verdict = masking.check(result.figures)
+    verdict = masking.check(result.figures, result.examples)
     _show(values.protocol, epsilon, result, verdict)
     if values.json is not None:
         figures = {

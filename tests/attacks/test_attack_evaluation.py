@@ -8,13 +8,15 @@ from rrelu_tf.errors import UserError
 
 
 def test_figures_are_means_over_all_images(logits, batches, right):
-    trials = attacks.correct(["fgsm", "llc"], epsilon=0.1, steps=3)
+    trials = attacks.correct(["fgsm", "llc"], epsilon=0.1, steps=3, restarts=1)
     found = attacks.evaluate(logits, batches, trials)
     clean, left, constants = 0, 0, []
     for images, labels in batches:
         clean += right(images, labels)
         moved = attacks.fgsm(logits, images, labels, epsilon=0.1)
-        left += right(moved, labels)
+        found_at = [tf.argmax(logits(x), -1) for x in (images, moved)]
+        both = [at == tf.cast(labels, tf.int64) for at in found_at]
+        left += int(np.logical_and(*both).sum())
         constants.append(
             attacks.local_lipschitz(logits, images, epsilon=0.1, steps=3)
         )
@@ -27,6 +29,25 @@ def test_figures_are_means_over_all_images(logits, batches, right):
     assert list(found.figures) == list(found.titles) == ["clean", "fgsm", "llc"]
 
 
+def test_an_image_led_to_its_own_class_withstands_nothing():
+    """Wrong at first, right after a step: robust only by the seed protocol."""
+    images, labels = np.array([[0.5]], "f4"), np.array([0])
+    kernel = tf.constant([[1.0, 1.0]])
+
+    def misled(x):  # the gradient leads from the wrong class to the right one
+        flipped = 2 * tf.stop_gradient(x) - x
+        return tf.stack([x[:, 0] - 0.55, 0.55 - x[:, 0]], -1) + (
+            flipped - tf.stop_gradient(x)
+        ) @ (10 * kernel * [[1.0, -1.0]])
+
+    for trials, left in (
+        (attacks.correct(["fgsm"], epsilon=0.1), 0.0),
+        (attacks.seed(["fgsm"], epsilon=0.1), 1.0),
+    ):
+        found = attacks.evaluate(misled, [(images, labels)], trials)
+        assert found.figures == {"clean": 0.0, "fgsm": left}
+
+
 def test_each_trial_is_compiled_once(logits, batches):
     traced = []
 
@@ -36,8 +57,8 @@ def test_each_trial_is_compiled_once(logits, batches):
 
     assert len({len(labels) for _, labels in batches}) == 2
     attacks.evaluate(watched, batches, attacks.correct(["fgsm"]))
-    # No attack: 1; FGSM: for the gradient, and for the prediction.
-    assert len(traced) == 3
+    # No attack: 1; FGSM: for the gradient, and for both predictions.
+    assert len(traced) == 4
 
 
 def test_the_seed_decides_every_figure():

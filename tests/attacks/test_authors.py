@@ -73,7 +73,10 @@ def test_the_protocol_uses_that_mean():
     labels = np.zeros(5, np.int32)
     batches = [(images[:4], labels[:4]), (images[4:], labels[4:])]
     (trial,) = attacks.seed(["llc"])
-    found = evaluation.evaluate(linear, batches, [trial]).figures["llc"]
+    figures = evaluation.evaluate(linear, batches, [trial]).figures
+    found = figures["llc"]
+    # The sum over 5 images, which they divide by 2 batches of 1.
+    assert figures["llc_mean"] == pytest.approx(found * 2 / 5)
     # Almost no noise is left after the clamp and 60 steps to the ball's edge.
     total = sum(
         float(tf.reduce_sum(authors.local_lipschitz(linear, images, seed=s)))

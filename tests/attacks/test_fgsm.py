@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from rrelu_tf import attacks
 from rrelu_tf.attacks import fgsm
 from rrelu_tf.errors import UserError
 
@@ -45,6 +46,11 @@ def test_it_leads_away_from_the_label(logits, batch, right):
         ({"epsilon": float("nan")}, "epsilon=nan$"),
         ({"bounds": (1, 0)}, r"bounds=\(1, 0\)$"),
         ({"images": tf.zeros([1, 2], tf.uint8)}, "dtype=uint8$"),
+        (
+            {"images": tf.constant([[-2.1, 1.7]])},
+            "bounds 0.0 to 1.0. Received: images=-2.1 to 1.7$",
+        ),
+        ({"images": tf.constant([[float("nan"), 0]])}, "images=nan to "),
     ],
 )
 def test_bad_arguments_are_one_line(change, rule):
@@ -52,3 +58,28 @@ def test_bad_arguments_are_one_line(change, rule):
     with pytest.raises(UserError, match=rule) as caught:
         fgsm(lambda x: x, labels=[0], **arguments)
     assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [fgsm, attacks.pgd, attacks.square, attacks.local_lipschitz],
+    ids=lambda attack: attack.__name__,
+)
+def test_images_out_of_bounds_are_refused_in_a_graph_too(attack):
+    takes_labels = attack is not attacks.local_lipschitz
+    given = [[0]] if takes_labels else []
+
+    def logits(x):
+        return tf.reshape(x, [-1, 4])
+
+    def call(images):
+        return attack(logits, images, *given, epsilon=0.1)
+
+    normalized = tf.fill([1, 2, 2, 1], 1.5)
+    with pytest.raises(UserError, match="images=1.5 to 1.5$"):
+        call(normalized)
+    compiled = tf.function(call, autograph=False)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="within the boun"):
+        compiled(normalized)
+    rounded = tf.fill([1, 2, 2, 1], 1 + 1e-6)
+    call(rounded), compiled(rounded)

@@ -8,7 +8,7 @@ from rrelu_tf.attacks import masking
 def verdict(logits, batches, names):
     trials = attacks.correct(names, epsilon=0.2, steps=5, queries=99)
     result = attacks.evaluate(logits, batches, trials)
-    return masking.check(result.figures), result.figures
+    return masking.check(result.figures, result.examples), result.figures
 
 
 def test_an_ordinary_network_shows_no_sign(logits, batches):
@@ -43,6 +43,8 @@ def test_hidden_gradients_are_flagged(logits, batches, hide):
     [
         ({"pgd": 0.2, "fgsm": 0.2}, 0),
         ({"pgd": 0.21, "fgsm": 0.2}, 1),
+        ({"pgd": 0.202, "fgsm": 0.2}, 1),
+        ({"pgd": 0.201, "fgsm": 0.2}, 0),  # one image
         ({"pgd": 0.21, "fgsm": 0.2, "margin": 0.1}, 0),
         ({"pgd": 0.2, "square": 0.191}, 0),
         ({"pgd": 0.2, "square": 0.1}, 1),
@@ -51,11 +53,11 @@ def test_hidden_gradients_are_flagged(logits, batches, hide):
     ],
 )
 def test_each_check_has_its_threshold(figures, failed):
-    found = masking.check(figures)
+    found = masking.check(figures, 1000)
     assert len(found.failed) == failed
     assert ("no sign" in found.text) == (not failed)
 
 
 def test_what_cannot_be_compared_is_not_called_sound():
     for figures in ({"clean": 0.9, "pgd": 0.1}, {"fgsm": 0.2, "square": 0.1}):
-        assert masking.check(figures).text.startswith("not checked")
+        assert masking.check(figures, 10).text.startswith("not checked")

@@ -54,7 +54,7 @@ def test_a_run_is_attacked_from_end_to_end(trained, tmp_path, capfd):
     assert found["figures"]["fgsm"] < found["figures"]["clean"]
     assert found["figures"]["llc"] > 0
     shown = capfd.readouterr().out
-    assert "PGD, 2 steps, 1 start" in shown
+    assert "PGD, 2 steps, 5 starts" in shown
     assert f"{100 * found['figures']['fgsm']:.2f} %" in shown
     assert "epsilon 0.03137 of pixels" in shown
 
@@ -71,7 +71,9 @@ def test_a_pruned_file_is_attacked_by_its_manifest(trained, tmp_path):
 def test_the_authors_protocol_is_labelled(trained, tmp_path, capfd):
     options = ("--protocol=seed", "--which=last", "--samples=60")
     found = figures(tmp_path, f"--run={trained}", *options)
-    assert list(found["figures"]) == ["clean", "fgsm", "pgd", "llc"]
+    names = ["clean", "fgsm", "pgd", "llc", "llc_mean"]
+    assert list(found["figures"]) == names
+    assert found["figures"]["llc_mean"] == found["figures"]["llc"]  # 1 batch
     assert found["epsilon"] == 0.031
     shown = capfd.readouterr().out
     assert "protocol seed: 60 test images, epsilon 0.031 of norm" in shown
