@@ -1,0 +1,171 @@
+"""A training step on paper and, where it can be run, on the clock.
+
+    python benchmarks/step_cost.py --device=cpu
+    python benchmarks/step_cost.py --device=h100
+    python benchmarks/step_cost.py --device=h100 --devices=8
+
+Predicts what bounds a step of WRN-40-4 (batch 128, 32 x 32) and of ResNet-50
+(batch 64, 224 x 224; `--nets` takes others), with and without what a compiler
+fuses, in float32 (H100: TF32) and bfloat16, and how it goes with more devices
+on the device's link and on 100 and 25 Gbit/s Ethernet. `rrelu_tf.analysis.
+step_cost` has the counting and what it leaves out.
+
+With `--device=cpu` peak and bandwidth are measured first, by a product and a
+copy. Where the device is there, the step itself is run (`--steps`, jit_compile
+where it is fused) and stands beside the prediction. A GPU's figures are its
+data sheet's.
+"""
+
+import dataclasses
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import app, flags
+from rich.table import Table
+
+from rrelu_tf import models
+from rrelu_tf.analysis import text
+from rrelu_tf.analysis.step_cost import Device, step_cost
+
+# NVIDIA's data sheet of the H100 SXM5: TF32 and bfloat16 on tensor cores,
+# without sparsity; HBM3; NVLink 4, each way. Launches: 4 us is a common figure.
+H100 = {
+    "float32": Device(494e12, 3.35e12, 4e-6, 450e9),
+    "bfloat16": Device(989e12, 3.35e12, 4e-6, 450e9),
+}
+ETHERNET = {"100 Gbit/s": 12.5e9, "25 Gbit/s": 3.1e9}
+NETS = {
+    "wrn_40_4": ((32, 32, 3), 128),
+    "resnet50": ((224, 224, 3), 64),
+    "resnet20": ((32, 32, 3), 128),
+}
+
+DEVICE = flags.DEFINE_enum("device", "cpu", ["cpu", "h100"], "On what.")
+DEVICES = flags.DEFINE_integer("devices", 1, "How many.", lower_bound=1)
+CHOSEN = flags.DEFINE_list("nets", ["wrn_40_4", "resnet50"], "Architectures.")
+ACTIVATION = flags.DEFINE_string("activation", "rrelu", "Of the nets.")
+STEPS = flags.DEFINE_integer("steps", 5, "Steps that are timed; 0: none.")
+
+
+def main(argv):
+    """Prints a table per net."""
+    del argv
+    on_cpu = DEVICE.value == "cpu"
+    devices = {"float32": measured_cpu()} if on_cpu else H100
+    there = on_cpu or bool(tf.config.list_physical_devices("GPU"))
+    for name in CHOSEN.value:
+        shape, batch = NETS[name]
+        table = Table(
+            *("dtype", "fused", "products", "memory", "launches", "bound"),
+            *("step, ms", "images/s", "measured, ms"),
+            title=f"{name}, {ACTIVATION.value}, batch {batch} a device, "
+            f"{DEVICES.value} x {DEVICE.value}",
+        )
+        for dtype, device in devices.items():
+            for fused in (False, True):
+                table.add_row(
+                    *row(name, shape, batch, dtype, device, fused, there)
+                )
+        show(table)
+        if not on_cpu:
+            scaling(name, shape, batch, devices["bfloat16"])
+
+
+def row(name, shape, batch, dtype, device, fused, there):
+    """The cells of one configuration."""
+    model = create(name, shape)
+    cost = step_cost(
+        model, batch, fused=fused, element_bytes=np.dtype(dtype).itemsize
+    )
+    found = cost.seconds(device, DEVICES.value)
+    measured = ""
+    if there and STEPS.value and DEVICES.value == 1:
+        measured = f"{1000 * timed(name, shape, batch, dtype, fused):.1f}"
+    parts = (found[part] for part in ("products", "memory", "launches"))
+    return (
+        *(dtype, "yes" if fused else "no"),
+        *(f"{1000 * part:.2f}" for part in parts),
+        found["bound"],
+        f"{1000 * found['step']:.2f}",
+        f"{DEVICES.value * batch / found['step']:,.0f}",
+        measured,
+    )
+
+
+def create(name, shape):
+    """A net with new weights."""
+    keras.backend.clear_session()
+    return models.create(
+        name,
+        num_classes=1000 if shape[0] > 64 else 10,
+        input_shape=shape,
+        activation=ACTIVATION.value,
+    )
+
+
+def scaling(name, shape, batch, device):
+    """Step time and efficiency of 1 to 64 devices, by link."""
+    cost = step_cost(create(name, shape), batch, fused=True, element_bytes=2)
+    counts = (1, 2, 4, 8, 16, 32, 64)
+    table = Table("link", *map(str, counts), title=f"{name}: ms a step")
+    links = {"the device's": device.link, **ETHERNET}
+    for link, speed in links.items():
+        linked = dataclasses.replace(device, link=speed)
+        steps = [cost.seconds(linked, n)["step"] for n in counts]
+        table.add_row(
+            link, *(f"{1000 * s:.1f} ({steps[0] / s:.0%})" for s in steps)
+        )
+    show(table)
+    print(f"gradients: {cost.gradient_bytes / 2**20:.1f} MiB")
+
+
+def show(table):
+    """Prints a table, as wide as it needs to be, below its title."""
+    title, table.title = table.title, None
+    print(f"{title}\n{text.render(table)}")
+
+
+def measured_cpu():
+    """What this CPU reaches in a product and in a copy; launches are free."""
+    side, count = 1024, 2**25
+    a = tf.random.normal((side, side))
+    b = tf.random.normal((count,))
+    product = _best(lambda: tf.linalg.matmul(a, a))
+    copy = _best(lambda: b + 1.0)
+    return Device(
+        2 * side**3 / product, 8 * count / copy, 0.0, efficiency=(1, 1)
+    )
+
+
+def timed(name, shape, batch, dtype, fused):
+    """Seconds of a training step here: median of `--steps`."""
+    policy = "mixed_bfloat16" if dtype == "bfloat16" else dtype
+    keras.config.set_dtype_policy(policy)
+    model = create(name, shape)
+    model.compile(
+        keras.optimizers.SGD(0.1, momentum=0.9),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        jit_compile=fused,
+    )
+    keras.config.set_dtype_policy("float32")
+    draw = np.random.default_rng(0)
+    images = tf.constant(draw.normal(size=(batch, *shape)), tf.float32)
+    labels = tf.constant(np.arange(batch) % 10)
+    return _best(lambda: model.train_on_batch(images, labels), STEPS.value)
+
+
+def _best(call, repeats=5):
+    """Median seconds of a call."""
+    call(), call()  # trace and warm up
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        np.asarray(call())
+        times.append(time.perf_counter() - start)
+    return float(np.median(times))
+
+
+if __name__ == "__main__":
+    app.run(main)
