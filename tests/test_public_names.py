@@ -43,6 +43,7 @@ NAMES = [
     "pruning.wrappers.PruneChannels",
     "pruning.wrappers.PruningPolicy",
     "PruningSummaries",
+    "recalibrate",
     "regularizers.OrthoReg",
     "score",
     "score_agreement",

@@ -54,9 +54,15 @@ def evaluate(classify, batches):
 def of_model(model):
     """`classify` of a `keras.Model` that gives logits."""
 
-    @tf.function(autograph=False, reduce_retracing=True)
+    @tf.function(autograph=False)
     def classify(images):
         logits = model(images, training=False)
         return tf.nn.log_softmax(tf.cast(logits, tf.float32))
 
-    return classify
+    # Traced once, for batches of any size: TensorFlow warns of models that are
+    # evaluated one after the other as of one that is traced again and again.
+    images = model.inputs[0]
+    traced = classify.get_concrete_function(
+        tf.TensorSpec((None, *images.shape[1:]), images.dtype)
+    )
+    return lambda images: traced(tf.cast(images, traced.inputs[0].dtype))

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rrelu_tf import atomic
+from rrelu_tf.analysis import rounds_table
 from rrelu_tf.errors import UserError
 
 
@@ -73,12 +74,15 @@ class Report:
         before: `Measurements`.
         after: `Measurements`.
         notes: dict of plain values that belong to it (zeta, data set, ...).
+        rounds: list of dicts, one for each round of pruning, as
+            `rounds_table.cells` takes them; empty for pruning at once.
     """
 
     title: str
     before: Measurements
     after: Measurements
     notes: dict = dataclasses.field(default_factory=dict)
+    rounds: list = dataclasses.field(default_factory=list)
 
     def rows(self):
         """Lists of (quantity, before, after, change), as text."""
@@ -99,7 +103,10 @@ class Report:
         table.add_column("change", justify="right", style="green")
         for row in self.rows():
             table.add_row(*row)
-        (console or Console()).print(table)
+        console = console or Console()
+        console.print(table)
+        if self.rounds:
+            rounds_table.show(self.rounds, console)
 
     def markdown(self):
         """The table and the notes as Markdown."""
@@ -109,6 +116,8 @@ class Report:
             *self.rows(),
         ]
         table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+        if self.rounds:
+            table += f"\n\n{rounds_table.markdown(self.rounds)}"
         notes = "".join(f"- {k}: {v}\n" for k, v in self.notes.items())
         return f"# {self.title}\n\n{table}\n" + (notes and f"\n{notes}")
 

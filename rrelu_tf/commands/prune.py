@@ -2,12 +2,16 @@
 
     bin/prune --run=runs/digits-resnet20-rrelu-seed0
     bin/prune --model=net.keras --dataset=cifar10 --zeta=0.1
+    bin/prune --run=runs/digits-resnet20-relu-seed0 --score=fisher \\
+        --sparsity=0.5 --rounds=2 --retrain_epochs=4
 
 writes `<run>/pruned/`, or `net_pruned/`: the small model, the manifest of what
 it kept, the report and plots. With several tolerances, as --tolerance=0.5,1,2,
-writes `pruned-0.5/` and so on, one for each at which a channel may go. A model
-that is not equal to the masked one is never written. Exit codes: 0 done; 2 a
-mistake in what was given.
+writes `pruned-0.5/` and so on, one for each at which a channel may go.
+--sparsity, --thresholds or a budget make rounds, each pruned and retrained,
+which the same command goes on with after a kill. A model that is not equal to
+the masked one is never written. Exit codes: 0 done; 2 a mistake in what was
+given; 130 and 143 rounds stopped by SIGINT and SIGTERM.
 """
 
 import math
@@ -15,7 +19,16 @@ import pathlib
 
 from absl import flags
 
-from rrelu_tf.commands import data_flags, entry, model_flags, quiet
+from rrelu_tf.commands import (
+    data_flags,
+    entry,
+    model_flags,
+    pruning_flags,
+    pruning_rounds,
+    quiet,
+    rounds_flags,
+    termination,
+)
 from rrelu_tf.errors import UserError
 
 FLAGS = flags.FlagValues()
@@ -28,26 +41,22 @@ flags.DEFINE_string(
     flag_values=FLAGS,
 )
 data_flags.define(FLAGS)
-# Named here too, since rrelu_tf.scoring takes TensorFlow to load.
-_SCORES = (
-    *("slope", "bn", "l1", "sfp", "fpgm", "fisher", "orthoreg", "tfo", "rdt"),
-    *("grasp", "random"),
-)
-_SAMPLES = 10_000  # the most examples that a score is computed from
+pruning_flags.define(FLAGS)
+rounds_flags.define(FLAGS)
 flags.DEFINE_enum(
-    "score",
-    "slope",
-    _SCORES,
-    "What channels are judged by: the slopes of rotated activations, the "
-    "scales of batch normalisations (bn, network slimming), or another of "
-    "rrelu_tf.score; those that need data get training data, unaugmented.",
+    "protocol",
+    "right",
+    ["right", "seed"],
+    "In rounds, seed: scores, thresholds and protection as the OrthoReg "
+    "authors' code has them for their nets, mistakes included.",
     flag_values=FLAGS,
 )
+_SAMPLES = 10_000  # the most examples that a score is computed from
 flags.DEFINE_string(
     "zeta",
     "auto",
     "Channels that score at most this go, of slopes and scales their size; "
-    "auto: the largest that validation data allow.",
+    "auto: the largest that validation data allow. Not in rounds.",
     flag_values=FLAGS,
 )
 flags.DEFINE_list(
@@ -55,22 +64,6 @@ flags.DEFINE_list(
     ["0.1"],
     "With --zeta=auto, validation accuracy that may be lost, in points; or "
     "several, as 0.25,0.5,1.",
-    flag_values=FLAGS,
-)
-flags.DEFINE_enum(
-    "which",
-    "last",
-    ["best", "last"],
-    "The run's checkpoint: the last, whose slopes have decayed longest, or the "
-    "best on validation.",
-    flag_values=FLAGS,
-)
-flags.DEFINE_enum(
-    "align",
-    "gather",
-    ["gather", "couple"],
-    "gather removes every dead channel, and gathers where widths differ; "
-    "couple keeps channels that meet in an Add together, without gathers.",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
@@ -89,6 +82,30 @@ def main(argv=None):
 
 def _call(values):
     _check(values)
+    plan = rounds_flags.plan(values)
+    return _at_once(values) if plan is None else _in_rounds(values, plan)
+
+
+_GO_ON = "the same command goes on from what is whole in its folder"
+
+
+def _in_rounds(values, plan):
+    for name in ("zeta", "tolerance"):
+        if values[name].present:
+            raise UserError(
+                f"{name} is for pruning at once, and {plan.amount} is for "
+                f"rounds: give one of them. Received: {name}="
+                f"{rounds_flags.text(values[name].value)}"
+            )
+    return termination.run(lambda: pruning_rounds.prune(values, plan), _GO_ON)
+
+
+def _at_once(values):
+    if values["protocol"].present:
+        raise UserError(
+            "protocol is for pruning in rounds. "
+            f"Received: protocol={values.protocol}"
+        )
     zeta, tolerances = _zeta(values.zeta), _tolerances(values)
     quiet.import_tensorflow()
     from rrelu_tf.pruning import outputs
@@ -110,6 +127,7 @@ def _call(values):
         found = {**notes, **more}
         report = outputs.write(folder, model, pruned, data, found, origin)
         _show(pruned.choice, report, folder)
+    return 0
 
 
 def _prune(values, model, data, zeta, tolerances):
@@ -173,14 +191,8 @@ def _of_run(values):
     It returns the model, its data, notes for the report, the model's origin.
     """
     from rrelu_tf.training import origin
-    from rrelu_tf.training.run_folder import Run
 
-    run = Run.open(values.run)
-    if not run.is_finished:
-        raise UserError(
-            "bin/prune needs a finished run: the same bin/train command goes "
-            f"on with it. Received: run={run.path}"
-        )
+    run = pruning_rounds.finished(values.run)
 
     def read():
         model = run.last() if values.which == "last" else run.best()

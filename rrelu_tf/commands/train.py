@@ -3,20 +3,27 @@
     bin/train --arch=wrn_40_4 --activation=rrelu
 
 trains on the embedded digits. Stopped or killed, the same command goes on from
-the last whole epoch. Exit codes: 0 done; 2 a mistake in what was given, or a
+the last whole epoch. With --prune it prunes in rounds afterwards, as bin/prune:
+
+    bin/train --arch=vgg13 --activation=relu --orthoreg=0.01 --weight_decay=0 \\
+        --prune --score=orthoreg --sparsity=0.8 --rounds=5
+
+Exit codes: 0 done; 2 a mistake in what was given, or a
 loss that is not finite; 130 stopped by SIGINT; 143 stopped by SIGTERM.
 """
 
-import contextlib
 import dataclasses
 import pathlib
 import re
-import signal
-import threading
 
 from absl import flags
 
-from rrelu_tf.commands import entry, quiet
+from rrelu_tf.commands import (
+    entry,
+    pruning_rounds,
+    termination,
+    train_flags,
+)
 from rrelu_tf.errors import UserError
 from rrelu_tf.training.recipe import (
     EARLY_BIRDS,
@@ -36,48 +43,27 @@ def main(argv=None):
 
 def _call(values):
     recipe = _recipe(values)
+    plan = train_flags.plan(values, recipe)
     if values.run == "":
         raise UserError("run must be the path of a folder. Received: run=")
-    path = values.run or _default_run(recipe)
-    with _terminable():
-        quiet.import_tensorflow()
-        from rrelu_tf.training import interruption, trainer
-
-        where = {"data_dir": values.data_dir, "download": values.download}
-        try:
-            trainer.train(recipe, path, **where)
-        except interruption.Interrupted as stop:
-            print(f"{stop}; {_GO_ON}")
-            return _SIGNALLED + stop.signal
-    return 0
+    path = values.run or _default_run(recipe, values.pretrained)
+    return termination.run(lambda: _train(values, recipe, path, plan), _GO_ON)
 
 
-# A shell's exit code of a process that a signal ended, less the signal.
-_SIGNALLED = 128
+def _train(values, recipe, path, plan):
+    from rrelu_tf.training import trainer
+
+    if plan is not None:
+        pruning_rounds.train(values, recipe, path, plan)
+        return
+    where = {"data_dir": values.data_dir, "download": values.download}
+    trainer.train(recipe, path, **where)
+
+
 _GO_ON = (
     "the same command goes on from the last whole epoch; what was done of the "
     "current epoch is lost"
 )
-
-
-@contextlib.contextmanager
-def _terminable():
-    """SIGTERM exits with 143 where the trainer does not listen itself."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = signal.signal(signal.SIGTERM, _leave)
-    try:
-        yield
-    except SystemExit:
-        print(f"stopped by SIGTERM; {_GO_ON}")
-        raise
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-
-
-def _leave(number, frame):
-    raise SystemExit(_SIGNALLED + number)
 
 
 def _recipe(values):
@@ -89,6 +75,8 @@ def _recipe(values):
             )
     names = {field.name for field in dataclasses.fields(Recipe)}
     chosen = {name: values[name].value for name in names}
+    if values.prune and not values.orthoreg:  # it is that of pruning alone
+        chosen["protocol"] = Recipe.protocol
     try:
         milestones = tuple(int(text) for text in values.milestones)
     except ValueError as error:
@@ -100,10 +88,10 @@ def _recipe(values):
         "milestones": milestones,
         "arch_options": tuple(values.arch_options),
     }
-    return Recipe(**chosen | lists)
+    return train_flags.one_net(values, Recipe(**chosen | lists))
 
 
-def _default_run(recipe):
+def _default_run(recipe, pretrained):
     """`runs/<dataset>-<network>-<activation>[-<variant>]-seed<seed>`."""
     # A data set may be a folder, whose last name stands for it.
     dataset = pathlib.PurePath(recipe.dataset).name
@@ -112,6 +100,7 @@ def _default_run(recipe):
         parts = pathlib.PurePath(recipe.start).with_suffix("").parts[-3:]
         network = "-".join(["from", *(p for p in parts if p != "runs")])
     variants = [name for name, used in _VARIANTS.items() if used(recipe)]
+    variants += ["pretrained"] if pretrained else []
     parts = [dataset, network, recipe.activation, *variants]
     name = "-".join([*parts, f"seed{recipe.seed}"])
     return pathlib.Path("runs", re.sub(r"[^\w.-]", "_", name))
@@ -121,6 +110,7 @@ def _default_run(recipe):
 _VARIANTS = {
     "l1": lambda recipe: recipe.slope_l1,
     "slimming": lambda recipe: recipe.gamma_l1,
+    "ortho": lambda recipe: recipe.orthoreg,
     "two_step": lambda recipe: recipe.two_step_epochs,
     "early_bird": lambda recipe: recipe.early_bird != "none",
 }
@@ -266,8 +256,8 @@ flags.DEFINE_enum(
     "protocol",
     Recipe.protocol,
     PROTOCOLS,
-    "seed: OrthoReg as the authors' code has it for their nets, mistakes "
-    "included.",
+    "seed: OrthoReg, and with --prune scores and choice of channels, as the "
+    "authors' code has them for their nets, mistakes included.",
     flag_values=FLAGS,
 )
 _define(
@@ -376,6 +366,8 @@ flags.DEFINE_string(
     "run",
     None,
     "The run's folder; default runs/<dataset>-<arch>-<activation>-seed<seed>, "
-    "with -l1, -slimming, -two_step or -early_bird where they are used.",
+    "with -l1, -slimming, -ortho, -two_step, -early_bird or -pretrained where "
+    "they are used.",
     flag_values=FLAGS,
 )
+train_flags.define(FLAGS)

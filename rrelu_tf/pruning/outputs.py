@@ -19,10 +19,9 @@ from rrelu_tf.analysis import (
 from rrelu_tf.analysis.profile import profile
 from rrelu_tf.analysis.seed_convention import convention_of_model
 from rrelu_tf.errors import UserError
-from rrelu_tf.layers import Rotated
+from rrelu_tf.pruning import manifest
 from rrelu_tf.pruning.procedure import Pruned
 from rrelu_tf.strip import kept
-from rrelu_tf.strip.graph import layers_of, trace, walk
 
 # What a folder of a pruned model may hold; bin/evaluate's plots can be redrawn.
 _WRITTEN = {
@@ -62,12 +61,10 @@ def write(folder, source, pruned: Pruned, data, notes, origin=None):
         (temporary / "plots").mkdir(parents=True)
         pruned.model.save(temporary / "model.keras")
         table = _compare(source, pruned, data, temporary, notes)
-        manifest = _manifest(source, pruned, data)
-        origin = _origin(source, table, origin or {})
-        manifest["origin"] = origin | {"alive": manifest["alive"]}
-        table.notes.update(_seed_convention(manifest, data))
+        described = _manifest(source, pruned, data, table, origin or {})
+        table.notes.update(_seed_convention(described, data))
         table.write(temporary)
-        text = json.dumps(manifest, indent=1) + "\n"
+        text = json.dumps(described, indent=1) + "\n"
         (temporary / "manifest.json").write_text(text)
         layers = profile(source).compare(profile(pruned.model))
         why = explain(pruned.masked, align=pruned.align)
@@ -162,44 +159,28 @@ def _compare(source, pruned, data, folder, notes):
     )
 
 
-def _manifest(source, pruned, data):
-    """What stayed, channel by channel, and what serving needs."""
-    widths = {
-        key: graph.channels(node) for graph, node, key in walk(trace(source))
-    }
+def _manifest(source, pruned, data, table, known):
+    """What stayed, what serving needs, and where the model comes from."""
     # The authors' counting is one of slopes.
     alive = _alive(pruned) if pruned.method == "slope" else None
-    rotated = layers_of(source, Rotated).values()
-    return {
-        "source": source.name,
-        "dataset": data.name,
-        "activations": sorted({type(x).__name__.lower() for x in rotated}),
-        "score": pruned.method,
-        "zeta": pruned.choice.chosen.zeta,
-        "alive": alive,
-        "channels": widths,
-        "block_filters": paths.known_block_filters(pruned.masked),
-        "kept": {k: v.tolist() for k, v in kept(pruned.model).items()},
-        "preprocessing": json.loads(data.preprocessing.to_json()),
-        "class_names": list(data.class_names),
-    }
-
-
-def _origin(source, table, known):
-    """Whose model it was, its costs before all pruning, how it was pruned."""
-    costs = ("parameters", "weights", "flops")
     chosen = ("score", "checkpoint", "align")
-    return {
-        "network": source.name,
-        "dense": {name: getattr(table.before, name) for name in costs},
-        **known,
-        "pruning": {n: table.notes[n] for n in chosen if n in table.notes},
-    }
+    how = {n: table.notes[n] for n in chosen if n in table.notes}
+    return manifest.manifest(
+        source,
+        kept(pruned.model),
+        data,
+        score=pruned.method,
+        zeta=pruned.choice.chosen.zeta,
+        alive=alive,
+        block_filters=paths.known_block_filters(pruned.masked),
+        origin=manifest.origin(source, table.before, known, how)
+        | {"alive": alive},
+    )
 
 
-def _seed_convention(manifest, data):
+def _seed_convention(described, data):
     """What the authors' scripts print for this net, where they know it."""
-    origin, alive = manifest["origin"], manifest["alive"]
+    origin, alive = described["origin"], described["alive"]
     found = convention_of_model(
         origin["network"],
         None if alive is None else [*alive.values()],

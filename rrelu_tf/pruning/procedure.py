@@ -153,20 +153,41 @@ def _scores(model, method, training):
 
 
 def _pruned(model, method, scores, choice, align):
-    """Masks, strips and verifies."""
     keep = select(scores, threshold=choice.chosen.zeta)
+    received = f"zeta={choice.chosen.zeta:g}"
+    masked, stripped, proof = remove(model, keep, align, received)
+    return Pruned(stripped, masked, method, scores, choice, proof, align)
+
+
+def remove(model, keep, align, received):
+    """Masks, strips and verifies.
+
+    Args:
+        model: the `keras.Model`.
+        keep: dict as of `rrelu_tf.select`.
+        align: as of `rrelu_tf.strip`.
+        received: "name=value", what an error is to blame.
+
+    Returns:
+        (masked model, stripped model, the `Equivalence` of both). `kept` of
+        the stripped one is about channels of `model`, though that be stripped.
+
+    Raises:
+        UserError: if every channel on the way to the output would go.
+        NotEquivalent: the stripped model is not equal to the masked one.
+    """
     masked = mask(model, keep)
     if not analyse(trace(masked)).connected:
+        name = received.partition("=")[0]
         raise UserError(
-            "zeta must leave a way from the input to the output, and this one "
-            "kills every channel of a layer on it. "
-            f"Received: zeta={choice.chosen.zeta:g}"
+            f"{name} must leave a way from the input to the output, and this "
+            "one kills every channel of a layer on it. "
+            f"Received: {received}"
         )
     if isinstance(masked, Stripped):  # of this model's channels, not of its
         masked.kept = masked.axes = None  # source's, the manifest is to tell
     stripped = strip(masked, align=align)
-    proof = verify(masked, stripped)
-    return Pruned(stripped, masked, method, scores, choice, proof, align)
+    return masked, stripped, verify(masked, stripped)
 
 
 def _given(model, scores, validation, zeta):

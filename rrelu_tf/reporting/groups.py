@@ -6,7 +6,7 @@ import re
 import statistics
 
 # How bin/prune was told to work; all its trials of a run share it.
-PRUNING = ("checkpoint", "align", "score")
+PRUNING = ("checkpoint", "align", "score", "amount", "rounds", "protocol")
 # What a table always shows of a recipe, beside the seed.
 SHOWN = ("dataset", "arch", "activation")
 # What leaves the distribution of results as it is.

@@ -34,7 +34,7 @@ def of_run(path):
         UserError: if what is there is not whole.
     """
     folder = path / "pruned"
-    if not folder.exists():
+    if not folder.exists() or _is_under_way(folder):
         return None, None
     try:
         return read(folder)
@@ -84,14 +84,20 @@ def check_counts(counts):
         raise ValueError(f"below 0: {counts}")
 
 
+def _is_under_way(folder):
+    """Whether the folder is one of rounds, of which some are to come."""
+    begun = (folder / "rounds.json").is_file()
+    return begun and not (folder / "report.md").is_file()
+
+
 def _check(compared):
     """Raises `ValueError` or `TypeError` for figures that are no numbers."""
     sides = (compared.before, compared.after)
     figures = [v for s in sides for v in dataclasses.astuple(s)]
+    # Pruning in rounds has no zeta.
     for figure in (compared.notes["zeta"], *figures):
         if figure is not None and not math.isfinite(figure):
             raise ValueError(f"not finite: {figure}")
-    float(compared.notes["zeta"])
     for side in sides:
         if side.accuracy is not None:
             share(side.accuracy)

@@ -263,7 +263,7 @@ def _with_spread(mean, deviation, form, unit=""):
 
 
 def _zeta(result):
-    return result.pruned and float(result.pruned.notes["zeta"])
+    return result.pruned and result.pruned.notes["zeta"]
 
 
 def _pruned_accuracy(result):

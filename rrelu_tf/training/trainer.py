@@ -26,7 +26,7 @@ from rrelu_tf.training.progress import Progress
 from rrelu_tf.training.saving import Saving
 
 
-def train(recipe, path, *, data_dir=None, download=False):
+def train(recipe, path, *, data_dir=None, download=False, devices=None):
     """Trains, or goes on training, and reports.
 
     A run that was stopped or killed goes on from its last whole checkpoint
@@ -38,6 +38,8 @@ def train(recipe, path, *, data_dir=None, download=False):
         path: the run's folder; made if it is not there.
         data_dir: where the data set lies, see `rrelu_tf.data.load`.
         download: bool, whether it may be fetched.
+        devices: the `tf.distribute.Strategy`, where several runs of a process
+            share it; None: `strategy.create` of the recipe.
 
     Returns:
         The `Run`.
@@ -53,7 +55,8 @@ def train(recipe, path, *, data_dir=None, download=False):
             print(f"the run is finished already: {run.path}")
             return run
         # First: a seed starts TensorFlow's runtime, with the devices it has.
-        devices = strategy.create(recipe.strategy, recipe.virtual_devices)
+        if devices is None:
+            devices = strategy.create(recipe.strategy, recipe.virtual_devices)
         start = starting.place(recipe, path)
         building.check(recipe, start)
         tickets.check(recipe)

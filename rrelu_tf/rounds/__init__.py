@@ -1,0 +1,1 @@
+"""Pruning in rounds: score, mask, strip, verify, retrain, and once more."""

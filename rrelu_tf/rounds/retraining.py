@@ -1,0 +1,101 @@
+"""The trainings of a round, as recipes that start from the stripped model."""
+
+import dataclasses
+
+from rrelu_tf.errors import UserError
+from rrelu_tf.training.recipe import OF_THE_START, Recipe
+
+# Fields that retraining may have of its own.
+FIELDS = (
+    *("batch_size", "optimizer", "learning_rate", "schedule"),
+    *("warmup_epochs", "milestones", "gamma", "momentum", "weight_decay"),
+    *("augmentation", "orthoreg"),
+)
+_ORTHOREG = 0.01  # the authors', where neither the run nor a flag has one
+# What a round has not: what belongs to the start, the slopes' own training,
+# a search for what to prune.
+_NOT_AGAIN = (
+    *(*OF_THE_START, "two_step_epochs", "two_step_zeta", "early_bird"),
+    *("early_bird_score", "early_bird_sparsity", "early_bird_epochs"),
+)
+
+
+def check(recipe, plan):
+    """Refuses a retraining of any round that breaks a rule.
+
+    Raises:
+        UserError: for the first.
+    """
+    for number in range(1, plan.count + 1):
+        for made in (plain, ortho):
+            made(recipe, plan, number, "model.keras")
+
+
+def plain(recipe, plan, number, start):
+    """The `Recipe` of a round's training without OrthoReg; None without one.
+
+    Args:
+        recipe: the `Recipe` of the run that is pruned.
+        plan: the `Plan`.
+        number: of the round, from 1.
+        start: path of the model to start from.
+
+    Raises:
+        UserError: for a choice that breaks its rule.
+    """
+    length, _ = _epochs(recipe, plan, number)
+    changes = {"orthoreg": 0.0, "protocol": Recipe.protocol}
+    return _made(recipe, plan, length, start, changes)
+
+
+def ortho(recipe, plan, number, start):
+    """The same of its training with OrthoReg, which has no weight decay.
+
+    Source: the authors' schedule of iterative pruning.
+    """
+    _, length = _epochs(recipe, plan, number)
+    factor = plan.retraining.get("orthoreg", recipe.orthoreg) or _ORTHOREG
+    changes = {"orthoreg": factor, "weight_decay": 0.0, "slope_decay": 1.0}
+    return _made(recipe, plan, length, start, changes)
+
+
+def epochs(recipe, plan, number):
+    """How long a round retrains, as text: 40, or 40+20."""
+    plain, ortho = _epochs(recipe, plan, number)
+    return f"{plain}+{ortho}" if ortho else f"{plain}"
+
+
+def _epochs(recipe, plan, number):
+    return plan.epochs(number) or (recipe.epochs, 0)
+
+
+def _made(recipe, plan, epochs, start, changes):
+    if not epochs:
+        return None
+    own = {name: getattr(Recipe, name) for name in _NOT_AGAIN}
+    own |= _lengths(recipe, epochs) | plan.retraining
+    if own.get("schedule", recipe.schedule) != "multistep":
+        own |= {"gamma": Recipe.gamma}
+        own |= {"milestones": plan.retraining.get("milestones", ())}
+    if own.get("optimizer", recipe.optimizer) == "adam":
+        own |= {"momentum": plan.retraining.get("momentum", Recipe.momentum)}
+    own |= {"epochs": epochs, "start": str(start), **changes}
+    try:
+        return dataclasses.replace(recipe, **own)
+    except UserError as error:
+        text = str(error)
+        for name in plan.retraining:
+            text = text.replace(f": {name}=", f": retrain_{name}=")
+        raise UserError(text) from error
+
+
+def _lengths(recipe, epochs):
+    """Milestones and warm-up, which move with the number of epochs."""
+    scale = epochs / recipe.epochs
+    warmup = min(round(recipe.warmup_epochs * scale), epochs - 1)
+    scaled = {round(milestone * scale) for milestone in recipe.milestones}
+    milestones = sorted(m for m in scaled if max(warmup, 1) <= m < epochs)
+    lengths = {"warmup_epochs": warmup, "milestones": tuple(milestones)}
+    if recipe.schedule == "multistep" and not milestones:
+        lengths["schedule"] = "constant"
+    return lengths
