@@ -242,7 +242,7 @@ def refused(capfd, *arguments):
         (["--thresholds=50,10"], "thresholds=50,10"),
         (["--thresholds=a"], "thresholds=a"),
         (["--sparsity=0.5", "--zeta=0.1"], "zeta=0.1"),
-        (["--sparsity=0.5", "--tolerance=1"], "tolerance=1.0"),
+        (["--sparsity=0.5", "--tolerance=1"], "tolerance=1"),
         (["--sparsity=0.5", "--retrain_epochs=1,2"], "retrain_epochs=1,2"),
         (["--sparsity=0.5", "--flops=0.5"], "sparsity=0.5, flops=0.5"),
         (["--rounds=2"], "rounds=2"),

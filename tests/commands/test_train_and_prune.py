@@ -95,8 +95,8 @@ def test_a_pretrained_net_of_another_architecture_is_one_line(
     run, tmp_path, capfd
 ):
     out = tmp_path / "out"
-    line = refused(capfd, out, *PRUNE, "--arch=vgg13", f"--pretrained={run}")
-    assert "must be of the architecture vgg13 with relu" in line
+    line = refused(capfd, out, *PRUNE, "--arch=resnet8", f"--pretrained={run}")
+    assert "must be of the architecture resnet8 with relu" in line
     assert line.endswith(f"Received: pretrained={run}")
     line = refused(capfd, out, *PRUNE, f"--pretrained={tmp_path}")
     assert line.endswith(f"Received: pretrained={tmp_path}")
