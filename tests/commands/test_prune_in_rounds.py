@@ -295,3 +295,34 @@ def test_pruning_at_once_leaves_the_folder_of_rounds_alone(
     line = refused(capfd, f"--run={loose}", *at_once)
     assert line.endswith(f"Received: out={out}")
     assert (out / "stripped1" / "model.keras").exists()
+
+
+def test_statistics_are_measured_anew_before_the_accuracy_at_once(tmp_path):
+    run, out = tmp_path / "run", tmp_path / "pruned"
+    flags = ["--arch=resnet8", "--arch_options=width=0.25", "--epochs=1"]
+    flags += ["--activation=relu", "--batch_size=512", IN_PROCESS]
+    assert train.main(["train", *flags, f"--run={run}"]) == 0
+    flags = ["--score=l1", "--sparsity=0.5", "--retrain_epochs=0"]
+    flags += ["--recalibrate=256", f"--out={out}"]
+    assert prune.main(["prune", f"--run={run}", *flags]) == 0
+    opened = Run.open(run)
+    source, data = opened.last(), opened.data()
+    keep = rrelu_tf.select(rrelu_tf.score(source, "l1"), sparsity=0.5)
+    small = rrelu_tf.strip(rrelu_tf.mask(source, keep))
+    wanted = rrelu_tf.recalibrate(small, data.unaugmented(256))
+    found = keras.saving.load_model(out / "stripped1" / "model.keras")
+    moved = 0
+    for old, a, b in zip(
+        small.weights, wanted.weights, found.weights, strict=True
+    ):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+        moved += not np.allclose(old, b, rtol=1e-3)
+    assert moved
+    (one,) = json.loads((out / "report.json").read_text())["rounds"]
+    right = [
+        np.argmax(found(images), axis=-1) == labels
+        for images, labels in data.test
+    ]
+    assert one["accuracy_at_once"] == pytest.approx(
+        np.concatenate(right).mean()
+    )
