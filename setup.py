@@ -41,6 +41,8 @@ setuptools.setup(
         "tensorflow>=2.21,<2.22",
         "tensorflow-datasets>=4.9.10",
         "tensorflow-model-optimization>=0.8",
+        # TFMOT's Keras, of TensorFlow's version.
+        "tf_keras>=2.21,<2.22",
     ],
     extras_require={
         # The authors' checkpoints, for bin/import_checkpoint.

@@ -89,6 +89,7 @@ def clusters(model, tfmot):
 
 def quantizes(model, path):
     """Trains, converts and runs the file; the file's dtypes by tensor."""
+    pytest.importorskip("ai_edge_litert")
     before = model.get_weights()
     aware = quantize_aware(model)
     train(aware)
