@@ -264,8 +264,9 @@ _define(
     _INTEGER,
     "two_step_epochs",
     "Train in two steps: so many of the epochs the slopes alone, on random "
-    "weights; then the weights alone, with the slopes up to --two_step_zeta "
-    "silent. 0: all at once.",
+    "weights; then the weights alone, with the slopes of the last of these "
+    "epochs (the authors: of the best on the test set), those up to "
+    "--two_step_zeta silent. 0: all at once.",
 )
 _define(
     _FLOAT,

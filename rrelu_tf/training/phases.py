@@ -44,7 +44,9 @@ class Phase:
         Step 1 trains the slopes alone: all other weights stay at their random
         initialisation, and only the statistics of normalisations move. Step 2
         begins with the slopes of step 1, those up to zeta at 0, and freezes
-        them; all other weights train. Source: the RReLU authors' code.
+        them; all other weights train. Source: the RReLU authors' code, which
+        takes the slopes of step 1's best epoch, on the test set; here it is
+        the last one's, which need no data to be chosen on.
         """
         if self.step is None:
             return

@@ -247,6 +247,37 @@ def test_a_cut_checkpoint_is_passed_over_and_the_end_is_alike(
     assert_ends_alike(folder, uninterrupted)
 
 
+# Of eight epochs four are the first step's; a save takes half a second.
+TWO_STEPS = ("--epochs=8", "--two_step_epochs=4", "--two_step_zeta=0.8")
+
+
+@pytest.fixture(scope="module")
+def two_steps(start, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("two_steps") / "run"
+    finish(start(folder, *TWO_STEPS))
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [(2,), (4,), (6,), (1, 5)])
+def test_two_steps_killed_in_either_end_bit_for_bit_alike(
+    kills, start, two_steps, tmp_path
+):
+    folder = tmp_path / "run"
+    for epoch in kills:
+        process = start(folder, *TWO_STEPS, script=("-c", SLOW_DISK))
+        wait_for_epoch(process, folder, epoch)
+        kill(process)
+        saved = checkpoints.epochs(folder / "checkpoints")[-1]
+        assert (saved < 4) == (epoch < 4)
+    assert f"going on after epoch {saved} of 8" in finish(
+        start(folder, *TWO_STEPS)
+    )
+    assert_ends_alike(folder, two_steps, epochs=8)
+    last = checkpoints.read(folder / "checkpoints", 8)
+    assert any((array == 0).any() and array.ndim == 1 for array in last.model)
+
+
 @pytest.mark.parametrize(
     "flags",
     [

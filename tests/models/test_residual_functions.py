@@ -14,12 +14,12 @@ SLOW = pytest.mark.slow
 BASIC, BOTTLENECK = "preact_resnet20", "preact_resnet29"
 
 
-def build(name, sides=(8, 8), num_classes=3):
+def build(name, sides=(8, 8), num_classes=3, activation="rrelu"):
     return models.create(
         name,
         num_classes=num_classes,
         input_shape=(*sides, 3),
-        activation="rrelu",
+        activation=activation,
     )
 
 
@@ -46,7 +46,8 @@ def norm(x, layer):
 
 
 def rotated(x, layer):
-    return layer.slope.numpy() * np.maximum(x, 0)
+    slope = layer.slope.numpy() if isinstance(layer, Rotated) else 1
+    return slope * np.maximum(x, 0)
 
 
 def preact_branch(x, get, name, convs, stride):
@@ -90,6 +91,25 @@ def preact_bottleneck(model, x, count):
                 skip = conv(x, get(f"{name}_downsample_0"), stride)
             x = preact_branch(x, get, name, 3, stride) + skip
     x = np.maximum(norm(x, get("bn")), 0)
+    return dense(x.mean((1, 2)), get("fc"))
+
+
+def wide(model, x, count):
+    """A WRN: where the width changes, the shortcut reads what is activated."""
+    get = model.get_layer
+    x = conv(x, get("conv1"))
+    for stage in (1, 2, 3):
+        for number in range(count):
+            name = f"block{stage}_{number}"
+            stride = 2 if stage > 1 and number == 0 else 1
+            active = rotated(norm(x, get(f"{name}_bn1")), get(f"{name}_rrelu1"))
+            y = conv(active, get(f"{name}_conv1"), stride)
+            y = rotated(norm(y, get(f"{name}_bn2")), get(f"{name}_rrelu2"))
+            y = conv(y, get(f"{name}_conv2"))
+            if stride > 1 or x.shape[-1] != y.shape[-1]:
+                x = conv(active, get(f"{name}_shortcut"), stride)
+            x = x + y
+    x = np.maximum(norm(x, get("bn1")), 0)
     return dense(x.mean((1, 2)), get("fc"))
 
 
@@ -159,12 +179,26 @@ def test_preact_nets_compute_what_is_written_out(name, forward, sides):
     assert np.abs(ours - theirs).max() <= 1e-10 * np.abs(theirs).max()
 
 
+@pytest.mark.parametrize("name", ["wrn_16_1", "wrn_16_2"])
+@pytest.mark.parametrize("activation", ["relu", "rrelu"])
+def test_wide_resnets_compute_what_is_written_out(name, activation):
+    keras.config.set_dtype_policy("float64")
+    model = build(name, (9, 6), activation=activation)
+    randomise(model, dead=0.2)
+    assert bool(slopes(model)) == (activation == "rrelu")
+    x = np.random.default_rng(0).normal(size=(2, 9, 6, 3))
+    ours, theirs = np.asarray(model(x)), wide(model, x, 2)
+    assert np.abs(theirs).max() > 0
+    assert np.abs(ours - theirs).max() <= 1e-10 * np.abs(theirs).max()
+
+
 @pytest.mark.parametrize(
     ("name", "sides", "counts"),
     [
         ("resnet18", (8, 11), (2, 2, 2, 2)),
         ("resnet18", (65, 34), (2, 2, 2, 2)),
         ("resnet34", (6, 8), (3, 4, 6, 3)),
+        ("resnet50", (8, 8), (3, 4, 6, 3)),
         pytest.param("resnet50", (66, 33), (3, 4, 6, 3), marks=SLOW),
         pytest.param("wide_resnet50_2", (5, 8), (3, 4, 6, 3), marks=SLOW),
     ],

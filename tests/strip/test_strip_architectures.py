@@ -241,3 +241,40 @@ def test_gathers_stand_only_where_sets_differ(randomise):
     gathers = [x for x in small.layers if isinstance(x, ChannelGather)]
     assert [x.name for x in gathers] == ["block1_1_bn1_gather"]
     assert gathers[0].indices == list(range(6, 16))
+
+
+# What architectures of other families than those of ReLU rotate.
+KINDS = {"vit": "gelu", "mixer": "gelu", "efficientnet": "silu"}
+SIDES = {"mobilenet_v1": 9, "vgg13": 32, "vgg16": 32, "vgg19": 32}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["slope", "bn"])
+@pytest.mark.parametrize("name", models.names())
+def test_every_architecture_stripped_is_the_masked_one(
+    name, method, randomise, gap
+):
+    kinds = (kind for part, kind in KINDS.items() if name.startswith(part))
+    kind, side = next(kinds, "relu"), SIDES.get(name, 8)
+    model = models.create(
+        name,
+        num_classes=3,
+        input_shape=(side, side, 3),
+        activation=f"r{kind}" if method == "slope" else kind,
+    )
+    norms = [
+        x
+        for x in model.layers
+        if isinstance(x, keras.layers.BatchNormalization)
+    ]
+    if method == "bn" and not norms:
+        pytest.skip(f"{name} has no batch normalisation")
+    randomise(model, seed=5)
+    generator = np.random.default_rng(8)
+    scores = rrelu_tf.score(model, method)
+    keep = {k: generator.random(v.shape) < 0.6 for k, v in scores.items()}
+    masked = rrelu_tf.mask(model, keep)
+    assert gap(model, masked) > 1e-3
+    small = rrelu_tf.strip(masked)
+    assert gap(masked, small) < 1e-10
+    assert small.count_params() < model.count_params()
