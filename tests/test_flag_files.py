@@ -5,7 +5,8 @@ import pathlib
 
 import pytest
 
-from rrelu_tf.commands import train
+from rrelu_tf.commands import train, train_flags
+from rrelu_tf.rounds import retraining
 from rrelu_tf.training import building
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -13,13 +14,17 @@ FILES = sorted((ROOT / "flags").rglob("*.flags"))
 SIDES = {"imagenet": 224, "digits": 8, "mnist": 28}
 
 
-def recipe(path):
+def parsed(path):
     values = train.FLAGS
     values.unparse_flags()
     for name in values:
         values[name].unparse()
     values(["train", f"--flagfile={path}"])
-    return train._recipe(values)
+    return values
+
+
+def recipe(path):
+    return train._recipe(parsed(path))
 
 
 @pytest.mark.parametrize(
@@ -45,6 +50,41 @@ def test_a_flag_file_opens_with_what_it_is(path):
     for heading in ("# Recipe: ", "# Cost: ", "# Expected: "):
         assert heading in text
     assert all(len(line) <= 80 for line in text.splitlines())
+
+
+@pytest.mark.parametrize(
+    "path",
+    [x for x in FILES if "early_bird" in x.stem or "iterative" in x.stem],
+    ids=lambda p: f"{p.parent.name}-{p.stem}",
+)
+def test_a_flag_file_of_pruning_describes_rounds_that_can_begin(path):
+    found = recipe(path)
+    plan = train_flags.plan(train.FLAGS, found)
+    parts = path.stem.split("_")
+    assert plan.protocol == "seed" and plan.score in parts
+    assert bool(found.orthoreg) == ("orthoreg" in parts)
+    if "bird" in parts:
+        assert (found.early_bird, found.early_bird_epochs) == ("fixed", 25)
+        asked = found.early_bird_score, found.early_bird_sparsity
+        assert asked == (plan.score, plan.sparsity)
+        assert parts[-1] == f"{100 * plan.sparsity:g}" and plan.count == 1
+    else:
+        assert parts[-1] == found.optimizer and plan.count == 5
+    for number in range(1, plan.count + 1):
+        for made in (retraining.plain, retraining.ortho):
+            training = made(found, plan, number, "small.keras")
+            if training is not None:
+                building.create_schedule(training, 10)
+                assert training.early_bird == "none"
+                assert bool(training.orthoreg) == (not training.weight_decay)
+
+
+def test_every_cell_of_the_early_bird_table_has_a_file():
+    for net in ("vgg13", "resnet34", "mobilenet_v1"):
+        for score in ("orthoreg", "fisher", "bn"):
+            for percent in (25, 50, 75):
+                name = f"{net}_relu_early_bird_{score}_{percent}.flags"
+                assert ROOT / "flags" / "cifar100" / name in FILES
 
 
 def expected(path):
@@ -153,6 +193,8 @@ def test_every_rotated_relu_has_its_baseline_l1_and_two_steps(path):
 def test_flag_files_run_in_folders_of_their_own():
     folders = {}
     for path in FILES:
-        folder = train._default_run(recipe(path))
+        found = recipe(path)
+        folder = train.FLAGS.run or train._default_run(found, None)
+        folder = str(folder)
         folders.setdefault(folder, []).append(f"{path.parent.name}/{path.stem}")
     assert not {k: v for k, v in folders.items() if len(v) > 1}

@@ -51,11 +51,14 @@ def plain(recipe, plan, number, start):
 def ortho(recipe, plan, number, start):
     """The same of its training with OrthoReg, which has no weight decay.
 
-    Source: the authors' schedule of iterative pruning.
+    Milestones that are given for retraining and lie beyond its end are those
+    of the plain training before it. Source: the authors' schedule of iterative
+    pruning.
     """
     _, length = _epochs(recipe, plan, number)
     factor = plan.retraining.get("orthoreg", recipe.orthoreg) or _ORTHOREG
     changes = {"orthoreg": factor, "weight_decay": 0.0, "slope_decay": 1.0}
+    changes |= _within(plan.retraining, length)
     return _made(recipe, plan, length, start, changes)
 
 
@@ -87,6 +90,17 @@ def _made(recipe, plan, epochs, start, changes):
         for name in plan.retraining:
             text = text.replace(f": {name}=", f": retrain_{name}=")
         raise UserError(text) from error
+
+
+def _within(retraining, epochs):
+    """Changes where milestones are given for the longer, plain training."""
+    given = retraining.get("milestones", ())
+    kept = tuple(milestone for milestone in given if milestone < epochs)
+    if kept == given:
+        return {}
+    if kept:
+        return {"milestones": kept}
+    return {"milestones": (), "schedule": "constant", "gamma": Recipe.gamma}
 
 
 def _lengths(recipe, epochs):

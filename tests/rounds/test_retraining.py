@@ -53,6 +53,17 @@ def test_milestones_and_warm_up_move_with_the_epochs():
     assert (short.schedule, short.milestones) == ("constant", ())
 
 
+def test_milestones_of_the_plain_training_do_not_reach_past_the_second():
+    run = Recipe(epochs=8, orthoreg=0.01)
+    given = plan("8+4", schedule="multistep", milestones=(3, 6), gamma=0.5)
+    plain = retraining.plain(run, given, 1, FILE)
+    second = retraining.ortho(run, given, 1, FILE)
+    assert (plain.milestones, second.milestones) == ((3, 6), (3,))
+    short = plan("8+3", schedule="multistep", milestones=(3, 6), gamma=0.5)
+    second = retraining.ortho(run, short, 1, FILE)
+    assert (second.schedule, second.milestones) == ("constant", ())
+
+
 def test_another_schedule_or_optimizer_drops_what_was_for_the_runs():
     run = Recipe(
         epochs=4, schedule="multistep", milestones=(2,), gamma=0.5, momentum=0.8
