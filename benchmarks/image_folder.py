@@ -70,10 +70,10 @@ def main():
     print(f"{count:,} PNG files in {folder}")
     given = f"--run={options.out / 'run'}"
     net = ("--arch=resnet8_b", "--arch_options=width=0.5", "--activation=relu")
-    how = ("--epochs=2", "--batch_size=64", "--weight_decay=0")
+    how = ("--epochs=2", "--batch_size=32", "--weight_decay=0")
     run(
         *("train", f"--dataset={folder}", *net, *how),
-        *("--orthoreg=0.01", given),
+        *("--orthoreg=0.01", "--learning_rate=0.02", given),
     )
     sparse = ("--score=orthoreg", "--sparsity=0.5", "--retrain_epochs=1")
     run("prune", given, *sparse)

@@ -65,21 +65,26 @@ def steps(net, rounds):
     return times
 
 
+def penalised(variable):
+    """A function that computes a kernel's penalty and its gradient."""
+
+    @tf.function(autograph=False)
+    def gradient():
+        with tf.GradientTape() as tape:
+            value = variable.regularizer(variable.value)
+        return value, tape.gradient(value, variable.value)
+
+    return gradient
+
+
 def penalties(net, rounds):
     """(layer, kernel's shape, CPU milliseconds of penalty and gradient)."""
     _, model = step(net, VARIANTS["with"])
     for kernel in filters.of(model):
-        variable = kernel.variable
-
-        @tf.function(autograph=False)
-        def gradient(variable=variable):
-            with tf.GradientTape() as tape:
-                value = variable.regularizer(variable.value)
-            return tape.gradient(value, variable.value)
-
+        gradient = penalised(kernel.variable)
         gradient()
         times = [cpu_s(gradient) for _ in range(rounds)]
-        shape = " x ".join(map(str, variable.shape))
+        shape = " x ".join(map(str, kernel.variable.shape))
         yield kernel.key, shape, 1000 * statistics.median(times)
 
 
