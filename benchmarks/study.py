@@ -49,11 +49,10 @@ _NORMED = {
     "rrelu-l1": ("--slope_l1=5e-4", "slope"),
     "two-step": ("--two_step_epochs={half}", "slope"),
 }
-# A fifth of the images trains, so that it is done in half an hour.
 _VIT = (
     "--arch=vit_tiny --arch_options=depth=2,patch_size=7 --batch_size=128 "
     "--optimizer=adam --learning_rate=1e-3 --schedule=cosine_step "
-    "--weight_decay=1e-5 --validation_split=0.8 --dataset=fashion_mnist"
+    "--weight_decay=1e-5 --validation_split=0.05 --dataset=fashion_mnist"
 )
 _TRANSFORMER = {
     "gelu": ("--activation=gelu", None),
@@ -83,7 +82,7 @@ NETS = {
     "cifar10": Net(
         f"{_SMALL} --arch_options=width=0.5 --dataset=cifar10", _NORMED, 3, 1.0
     ),
-    "vit": Net(_VIT, _TRANSFORMER, 4, 1.0),
+    "vit": Net(_VIT, _TRANSFORMER, 3, 1.0),
 }
 
 NET = flags.DEFINE_enum("net", "mnist", sorted(NETS), "Data set and net.")
