@@ -83,6 +83,7 @@ def _made(recipe, plan, epochs, start, changes):
     if own.get("optimizer", recipe.optimizer) == "adam":
         own |= {"momentum": plan.retraining.get("momentum", Recipe.momentum)}
     own |= {"epochs": epochs, "start": str(start), **changes}
+    _check_lengths(own, epochs)
     try:
         return dataclasses.replace(recipe, **own)
     except UserError as error:
@@ -90,6 +91,19 @@ def _made(recipe, plan, epochs, start, changes):
         for name in plan.retraining:
             text = text.replace(f": {name}=", f": retrain_{name}=")
         raise UserError(text) from error
+
+
+def _check_lengths(own, epochs):
+    """Refuses at once what the schedule would refuse hours later."""
+    for name, last in (
+        ("milestones", max(own["milestones"], default=0)),
+        ("warmup_epochs", own["warmup_epochs"]),
+    ):
+        if last >= epochs:
+            raise UserError(
+                f"retrain_{name} must lie below the {epochs} epochs of every "
+                f"retraining. Received: retrain_{name}={own[name]}"
+            )
 
 
 def _within(retraining, epochs):

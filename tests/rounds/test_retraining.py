@@ -91,3 +91,17 @@ def test_a_bad_choice_is_called_by_its_flag():
     given = plan("1", learning_rate=-1.0)
     with pytest.raises(UserError, match="Received: retrain_learning_rate=-1.0"):
         retraining.check(Recipe(), given)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"schedule": "multistep", "milestones": (2, 4)},
+        {"warmup_epochs": 4},
+    ],
+)
+def test_what_a_round_is_too_short_for_is_refused_at_once(fields):
+    long = plan("5", **fields)
+    retraining.check(Recipe(), long)
+    with pytest.raises(UserError, match="the 4 epochs of every retraining"):
+        retraining.check(Recipe(), plan("4", **fields))
