@@ -160,11 +160,11 @@ def profile(model):
         UserError: for a subclassed model, or one whose input has an unknown
             size on an axis other than the batch.
     """
-    seen = set()
+    found, seen = calls(model), set()
     return Profile(
         params=model.count_params(),
         trainable_params=_count(model.trainable_weights),
-        layers=tuple(_layer(call, seen) for call in calls(model)),
+        layers=tuple(_layer(call, seen) for call in found),
     )
 
 
