@@ -6,7 +6,7 @@ For each of three seeds: ResNet-8 with half the channels, four epochs on a fifth
 of Fashion-MNIST; then the scores l1 and fisher remove 25, 50 and 75 % of the
 channels, one-shot, without retraining. Test accuracy with the whole net's
 moving statistics, and with those of `rrelu_tf.recalibrate` on 2,000 training
-images. Writes `benchmarks/results/recalibration.csv`; about 5 CPU minutes.
+images. Writes `benchmarks/results/recalibration.csv`; 2.5 CPU minutes a seed.
 """
 
 import csv
