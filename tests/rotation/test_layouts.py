@@ -32,6 +32,7 @@ def assert_left(i, x, *names):
     np.testing.assert_allclose(model(images), rotated(images), atol=1e-5)
 
 
+@pytest.mark.usefixtures("channels_first")
 def test_activations_behind_a_channels_first_convolution_are_left():
     i = keras.Input((3, 6, 8))
     x = layers.ReLU(name="a")(convolution()(i))
@@ -44,6 +45,7 @@ def test_activations_behind_a_channels_first_convolution_are_left():
     assert_left(i, pooled()(x), "a", "b", "c", "d", "e")
 
 
+@pytest.mark.usefixtures("channels_first")
 def test_inputs_are_laid_out_as_the_first_layer_reads_them():
     i = keras.Input((3, 6, 8))
     x = convolution()(layers.ReLU(name="a")(i))
@@ -56,6 +58,7 @@ def test_a_normalisation_tells_the_axis():
     assert_left(i, layers.Flatten()(x), "a")
 
 
+@pytest.mark.usefixtures("channels_first")
 def test_a_reshaped_vector_is_laid_out_as_what_follows():
     i = keras.Input((7,))
     x = layers.Reshape((3, 4, 8))(layers.Dense(96)(i))
@@ -63,6 +66,7 @@ def test_a_reshaped_vector_is_laid_out_as_what_follows():
     assert_left(i, pooled()(x), "a")
 
 
+@pytest.mark.usefixtures("channels_first")
 def test_nested_models_are_laid_out_as_what_they_read():
     inner = keras.Sequential(
         [keras.Input((4, 6, 8)), layers.ReLU(name="a")], name="inner"
@@ -72,6 +76,7 @@ def test_nested_models_are_laid_out_as_what_they_read():
     assert_left(i, pooled()(x), "inner/a", "b")
 
 
+@pytest.mark.usefixtures("channels_first")
 def test_a_model_shared_by_both_layouts_is_left():
     inner = keras.Sequential(
         [keras.Input((4, 4, 4)), layers.ReLU(name="a")], name="inner"
@@ -82,6 +87,7 @@ def test_a_model_shared_by_both_layouts_is_left():
     assert_left(i, layers.Concatenate()([x, y]), "inner/a")
 
 
+@pytest.mark.usefixtures("channels_first")
 def test_time_distributed_channels_are_followed():
     i = keras.Input((2, 3, 6, 8))
     x = layers.TimeDistributed(convolution())(i)

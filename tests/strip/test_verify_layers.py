@@ -93,6 +93,7 @@ def test_inputs_are_drawn_that_switch_far_activations():
     fails_at("after", model(1.0), model(1.5))
 
 
+@pytest.mark.usefixtures("channels_first")
 def test_channels_on_the_first_axis_are_matched(randomise):
     i = keras.Input((3, 5, 7))
     options = {"padding": "same", "data_format": "channels_first"}
