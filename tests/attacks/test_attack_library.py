@@ -7,7 +7,15 @@ import tensorflow as tf
 
 from rrelu_tf.attacks import fgsm, pgd, square
 
-evasion = pytest.importorskip("art.attacks.evasion")
+
+@pytest.fixture(scope="module")
+def evasion():
+    """The library's attacks.
+
+    Its first import on a machine writes a file, which two processes that
+    collect tests would do at once: so it waits until a test runs.
+    """
+    return pytest.importorskip("art.attacks.evasion")
 
 
 @pytest.fixture
@@ -29,7 +37,7 @@ def wrapped(logits, shape, classes):
     )
 
 
-def test_fgsm_is_the_library_s(classifier, logits, batch):
+def test_fgsm_is_the_library_s(evasion, classifier, logits, batch):
     images, labels = batch
     theirs = evasion.FastGradientMethod(classifier, eps=0.1)
     expected = theirs.generate(images.numpy(), labels.numpy())
@@ -37,7 +45,7 @@ def test_fgsm_is_the_library_s(classifier, logits, batch):
     assert agreeing(found, expected) > 0.999
 
 
-def test_pgd_is_the_library_s(classifier, logits, batch):
+def test_pgd_is_the_library_s(evasion, classifier, logits, batch):
     images, labels = batch
     theirs = evasion.ProjectedGradientDescent(
         classifier,
@@ -60,7 +68,7 @@ def agreeing(found, expected):
     return np.isclose(found, expected, atol=1e-5).mean()
 
 
-def squares(logits, shape, classes, images, labels, **options):
+def squares(evasion, logits, shape, classes, images, labels, **options):
     """The predictions after our square attack, and after the library's."""
 
     @tf.function(autograph=False)
@@ -81,10 +89,12 @@ def squares(logits, shape, classes, images, labels, **options):
     return [np.argmax(logits(x), axis=-1) for x in moved]
 
 
-def test_square_breaks_as_many_images_as_the_library_s(logits, digits, batch):
+def test_square_breaks_as_many_images_as_the_library_s(
+    evasion, logits, digits, batch
+):
     images, labels = batch
     found = squares(
-        *(logits, digits.image_shape, 10, images, labels),
+        *(evasion, logits, digits.image_shape, 10, images, labels),
         epsilon=0.1,
         queries=200,
     )
@@ -94,7 +104,7 @@ def test_square_breaks_as_many_images_as_the_library_s(logits, digits, batch):
     assert abs(ours - theirs) < 0.1
 
 
-def test_squares_break_what_a_linear_bound_says_can_be_broken():
+def test_squares_break_what_a_linear_bound_says_can_be_broken(evasion):
     """A linear margin falls by at most epsilon times the norm of its weights.
 
     Image i is `distances[i]` of that norm away from the other class.
@@ -111,7 +121,9 @@ def test_squares_break_what_a_linear_bound_says_can_be_broken():
         return tf.stack([margin, tf.zeros_like(margin)], -1)
 
     for at in squares(
-        *(linear, shape, 2, images, labels), epsilon=epsilon, queries=800
+        *(evasion, linear, shape, 2, images, labels),
+        epsilon=epsilon,
+        queries=800,
     ):
         assert (at[distances < 0.6 * epsilon] == 1).all()
         assert (at[distances > epsilon] == 0).all()
