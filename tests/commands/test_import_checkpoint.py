@@ -104,10 +104,17 @@ def test_orthoregs_checkpoints_are_taken(
 
 
 def test_the_other_commands_take_the_model(fcnn, tmp_path, capfd):
-    out = tmp_path / "fcnn.keras"
+    out = tmp_path / "a" / "new" / "folder" / "fcnn.keras"
     assert run(*FCNN, f"--checkpoint={fcnn}", f"--out={out}") == 0
     assert evaluate.main(["evaluate", f"--model={out}"]) == 0
     assert "accuracy" in capfd.readouterr().out
+
+
+def test_a_file_in_the_way_of_the_folder_is_an_error(fcnn, tmp_path, capfd):
+    (tmp_path / "file").touch()
+    out = tmp_path / "file" / "fcnn.keras"
+    assert run(*FCNN, f"--checkpoint={fcnn}", f"--out={out}") == 2
+    assert capfd.readouterr().err.strip().endswith(f"Received: out={out}")
 
 
 def test_an_npz_is_a_checkpoint_too(tmp_path):
