@@ -41,6 +41,12 @@ def channels_first():
 
 
 @pytest.fixture
+def torch():
+    """PyTorch, an optional extra."""
+    return pytest.importorskip("torch", reason="PyTorch is not installed")
+
+
+@pytest.fixture
 def authors(shared):
     """Of an OrthoReg authors' net: (float64 model, images, their numbers)."""
     import keras

@@ -18,11 +18,6 @@ pytestmark = pytest.mark.filterwarnings(
 
 
 @pytest.fixture
-def torch():
-    return pytest.importorskip("torch", reason="PyTorch is not installed")
-
-
-@pytest.fixture
 def fcnn(torch, tmp_path):
     """A checkpoint of the MNIST network, on smaller images."""
     path = tmp_path / "fcnn.th"

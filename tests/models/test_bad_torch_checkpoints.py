@@ -6,42 +6,10 @@ import zipfile
 
 import numpy as np
 import pytest
+from fcnn_checkpoint import good, load, save
 
-from rrelu_tf import models
 from rrelu_tf.errors import UserError
 from rrelu_tf.models import torch_checkpoint
-
-
-@pytest.fixture
-def torch():
-    return pytest.importorskip("torch", reason="PyTorch is not installed")
-
-
-@pytest.fixture
-def fcnn():
-    return models.create(
-        "fcnn", num_classes=2, input_shape=(2, 2, 1), activation="rrelu"
-    )
-
-
-def good(torch):
-    return {
-        "fc1.weight": torch.randn(500, 4),
-        "fc1.bias": torch.randn(500),
-        "rrelu1.a": torch.nn.Parameter(torch.randn(500)),
-        "fc2.weight": torch.randn(2, 500),
-        "fc2.bias": torch.randn(2),
-    }
-
-
-def save(torch, folder, content, **options):
-    path = folder / "checkpoint.pth"
-    torch.save(content, path, **options)
-    return path
-
-
-def load(model, path):
-    return torch_checkpoint.load(model, torch_checkpoint.read(path), path)
 
 
 class Evil:

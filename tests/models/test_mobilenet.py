@@ -30,11 +30,6 @@ def unallocated(**options):
         return build(**options)
 
 
-@pytest.fixture
-def torch():
-    return pytest.importorskip("torch", reason="PyTorch is not installed")
-
-
 def tensors(torch):
     """Weights under the names of the OrthoReg authors' code, 5 classes."""
     generator = torch.Generator().manual_seed(3)

@@ -8,11 +8,6 @@ from rrelu_tf import models
 from rrelu_tf.models import seed_weights, torch_layout
 
 
-@pytest.fixture
-def torch():
-    return pytest.importorskip("torch", reason="PyTorch is not installed")
-
-
 @pytest.mark.parametrize("multiplier", [1, 3])
 def test_depthwise_kernels_of_any_multiplier_have_pytorchs_axes(
     torch, multiplier
