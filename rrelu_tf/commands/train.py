@@ -338,6 +338,12 @@ _define(
     "Batch statistics over all devices, not each device's own.",
 )
 _define(
+    _BOOLEAN,
+    "fused",
+    "Run batch normalisations and slopes by TensorFlow's fused kernels; "
+    "--nofused: by plain operations, equal up to rounding.",
+)
+_define(
     _INTEGER,
     "seed",
     "Seed of weights, order, augmentation and validation split.",

@@ -207,7 +207,8 @@ def _copied(graph, node, plan):
         return _frozen_as(layer, _stock(trace(layer))), None
     if isinstance(layer, BatchNormalization):
         config = layer.get_config()
-        config.pop("synchronized", None)
+        for own in ("synchronized", "fused"):
+            config.pop(own, None)
         return layers.BatchNormalization.from_config(config), None
     if not {id(node)} & {*plan.rows, *plan.columns}:
         return clone(layer), None

@@ -4,6 +4,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from rrelu_tf.layers.slope_gradients import Normalization
+
 
 @keras.saving.register_keras_serializable(package="rrelu_tf")
 class BatchNormalization(keras.layers.BatchNormalization):
@@ -20,13 +22,26 @@ class BatchNormalization(keras.layers.BatchNormalization):
     statistics: weights that are not float32, ranks other than 4, another axis
     than the last, and `synchronized=True` while training. Masked and
     renormalised batches are Keras's in all, with the biased variance.
+
+    Outputs of the kernel carry a note of how they were made, by which an
+    `RReLU` that reads them takes part in this layer's gradient.
+
+    Args:
+        fused: bool, whether the kernel may run; False for the plain
+            operations everywhere. Saved only if False.
+        **kwargs: those of the Keras layer.
     """
+
+    def __init__(self, *args, fused=True, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fused = fused
 
     def call(self, inputs, training=None, mask=None):
         """Normalises `inputs`, of shape `(batch, ..., channels)`."""
         training = bool(training) and self.trainable
         fused = (
-            mask is None
+            self.fused
+            and mask is None
             and not self.renorm
             and not (training and self.synchronized)
             and len(inputs.shape) == 4
@@ -48,14 +63,16 @@ class BatchNormalization(keras.layers.BatchNormalization):
     def _fused(self, inputs, training):
         inputs = ops.cast(inputs, self.compute_dtype)
         ones = tf.ones_like(self.moving_mean)
-        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+        gamma = tf.convert_to_tensor(self.gamma) if self.scale else ones
+        beta = (
+            tf.convert_to_tensor(self.beta)
+            if self.center
+            else tf.zeros_like(ones)
+        )
+        outputs, mean, variance, *reserves = tf.raw_ops.FusedBatchNormV3(
             x=inputs,
-            scale=ops.convert_to_tensor(self.gamma) if self.scale else ones,
-            offset=(
-                ops.convert_to_tensor(self.beta)
-                if self.center
-                else tf.zeros_like(ones)
-            ),
+            scale=gamma,
+            offset=beta,
             mean=[] if training else ops.convert_to_tensor(self.moving_mean),
             variance=(
                 [] if training else ops.convert_to_tensor(self.moving_variance)
@@ -64,6 +81,9 @@ class BatchNormalization(keras.layers.BatchNormalization):
             is_training=training,
         )
         if training:
+            Normalization(
+                inputs, gamma, beta, tuple(reserves), self.epsilon
+            ).mark(outputs)
             for moving, batch in (
                 (self.moving_mean, mean),
                 (self.moving_variance, variance),
@@ -72,6 +92,11 @@ class BatchNormalization(keras.layers.BatchNormalization):
                     moving * self.momentum + batch * (1.0 - self.momentum)
                 )
         return outputs
+
+    def get_config(self):
+        """The constructor's arguments, ready for JSON."""
+        plain = {} if self.fused else {"fused": False}
+        return super().get_config() | plain
 
     def _bessel(self, inputs):
         """`n / (n - 1)` for the n values that each channel's moments see."""

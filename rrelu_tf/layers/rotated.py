@@ -3,10 +3,12 @@
 import abc
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from rrelu_tf.errors import UserError
 from rrelu_tf.initializers import Rotation
+from rrelu_tf.layers import slope_gradients
 
 
 class Rotated(keras.layers.Layer, abc.ABC):
@@ -23,6 +25,9 @@ class Rotated(keras.layers.Layer, abc.ABC):
             `rrelu_tf.initializers.Rotation()`, the paper's.
         slope_regularizer: for instance `keras.regularizers.L1(1e-4)`.
         slope_constraint: a Keras constraint.
+        fused: bool, whether in training the gradients may come out of batch
+            normalisation's kernels (`slope_gradients`); equal up to rounding.
+            Saved only if False.
         **kwargs: `name`, `dtype`, `trainable`, as for every Keras layer.
 
     Input shape:
@@ -37,6 +42,7 @@ class Rotated(keras.layers.Layer, abc.ABC):
         slope_initializer="rotation",
         slope_regularizer=None,
         slope_constraint=None,
+        fused=True,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -45,6 +51,7 @@ class Rotated(keras.layers.Layer, abc.ABC):
         self.slope_initializer = keras.initializers.get(slope_initializer)
         self.slope_regularizer = keras.regularizers.get(slope_regularizer)
         self.slope_constraint = keras.constraints.get(slope_constraint)
+        self.fused = fused
         self.supports_masking = True
 
     def build(self, input_shape):
@@ -70,10 +77,17 @@ class Rotated(keras.layers.Layer, abc.ABC):
     def function(x):
         """The activation that is rotated, element-wise, with `f(0) = 0`."""
 
-    def call(self, inputs):
+    def call(self, inputs, training=None):
         """`slope * f(inputs)`, per channel of the last axis."""
-        inputs = ops.cast(inputs, self.compute_dtype)
-        return self.slope * self.function(inputs)
+        features = self.function(ops.cast(inputs, self.compute_dtype))
+        if training and self.fused and slope_gradients.can_scale(features):
+            # Keras's own conversion may give the variable itself.
+            slope = tf.convert_to_tensor(self.slope)
+            return self._scaled(features, slope, inputs)
+        return self.slope * features
+
+    def _scaled(self, features, slope, inputs):
+        return slope_gradients.scale(features, slope)
 
     def compute_output_shape(self, input_shape):
         """The input's shape."""
@@ -87,6 +101,7 @@ class Rotated(keras.layers.Layer, abc.ABC):
             "slope_initializer": serialize(self.slope_initializer),
             "slope_regularizer": serialize(self.slope_regularizer),
             "slope_constraint": serialize(self.slope_constraint),
+            **({} if self.fused else {"fused": False}),
         }
 
 
@@ -102,6 +117,12 @@ class RReLU(Rotated):
     def function(x):
         """`max(x, 0)`."""
         return ops.relu(x)
+
+    def _scaled(self, features, slope, inputs):
+        source = slope_gradients.Normalization.of(inputs)
+        if source is None or source.x.dtype != features.dtype:
+            return super()._scaled(features, slope, inputs)
+        return slope_gradients.scale_normalized(features, slope, source)
 
 
 @keras.saving.register_keras_serializable(package="rrelu_tf")

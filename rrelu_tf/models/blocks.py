@@ -26,6 +26,7 @@ class Blocks:
         slope_initializer: of the rotated activations' slopes.
         slope_regularizer: of the rotated activations' slopes.
         sync_batch_norm: whether statistics are those of all replicas.
+        fused: whether norms and slopes may run by TensorFlow's fused kernels.
     """
 
     activation: str = "relu"
@@ -33,6 +34,7 @@ class Blocks:
     slope_initializer: Any = "rotation"
     slope_regularizer: Any = None
     sync_batch_norm: bool = False
+    fused: bool = True
 
     def __post_init__(self):
         if self.activation not in (*_PLAIN, *_ROTATED):
@@ -52,6 +54,7 @@ class Blocks:
             return _ROTATED[self.activation](
                 slope_initializer=_fresh(self.slope_initializer),
                 slope_regularizer=self.slope_regularizer,
+                fused=self.fused,
                 name=name,
             )(x)
         return keras.layers.Activation(self.activation, name=name)(x)
@@ -99,6 +102,7 @@ class Blocks:
             momentum=0.9,
             epsilon=1e-5,
             synchronized=self.sync_batch_norm,
+            fused=self.fused,
             name=name,
         )(x)
 

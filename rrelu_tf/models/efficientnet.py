@@ -66,6 +66,7 @@ class _Blocks(Blocks):
             momentum=0.99,
             epsilon=1e-3,
             synchronized=self.sync_batch_norm,
+            fused=self.fused,
             name=name,
         )(x)
 

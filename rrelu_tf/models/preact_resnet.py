@@ -34,6 +34,7 @@ class _HalfScaled(Blocks):
             epsilon=1e-5,
             gamma_initializer=keras.initializers.Constant(0.5),
             synchronized=self.sync_batch_norm,
+            fused=self.fused,
             name=name,
         )(x)
 

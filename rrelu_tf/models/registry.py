@@ -5,7 +5,9 @@ import re
 
 from rrelu_tf.errors import UserError
 
-_OPTIONS = ("slope_regularizer", "slope_initializer", "sync_batch_norm")
+_OPTIONS = (
+    *("fused", "slope_regularizer", "slope_initializer", "sync_batch_norm"),
+)
 
 # name pattern -> (builder, names that stand for the family in a list, options
 # of its own)
@@ -70,7 +72,9 @@ def create(
         activation: "relu", "gelu", "silu", or "rrelu", "rgelu", "rsilu" for
             the rotated ones.
         **options: `slope_regularizer`, `slope_initializer` (of the rotated
-            activations), `sync_batch_norm` (statistics over all replicas);
+            activations), `sync_batch_norm` (statistics over all replicas),
+            `fused` (default True: norms and slopes run by TensorFlow's fused
+            kernels where there are such; False: by plain operations);
             `patch_size` of the vision transformers and mixers, `depth` of
             the former; `dropout` and `stochastic_depth` of the EfficientNets;
             `bn_first` of the VGGs.

@@ -80,6 +80,7 @@ def create_model(recipe, num_classes, input_shape):
             input_shape=tuple(input_shape),
             activation=recipe.activation,
             sync_batch_norm=recipe.sync_batch_norm,
+            fused=recipe.fused,
             **_options(recipe),
         )
     except UserError as error:

@@ -58,6 +58,7 @@ class Recipe:
     strategy: str = "auto"
     virtual_devices: int = 0
     sync_batch_norm: bool = False
+    fused: bool = True
     seed: int = 0
     deterministic: bool = True
     monitor_zeta: float = 0.1
@@ -158,7 +159,9 @@ def _below_one(value):
 
 
 # What a run that starts from a model takes from it.
-OF_THE_START = ("arch", "arch_options", "mixed_precision", "sync_batch_norm")
+OF_THE_START = (
+    *("arch", "arch_options", "mixed_precision", "sync_batch_norm", "fused"),
+)
 
 PRECISIONS = ("none", "float16", "bfloat16")
 PROTOCOLS = ("correct", "seed")

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from rrelu_tf import models
-from rrelu_tf.layers import BatchNormalization
+from rrelu_tf.layers import BatchNormalization, RReLU
 
 pytestmark = pytest.mark.gpu
 
@@ -25,6 +25,26 @@ def test_the_fused_kernel_of_the_gpu_equals_that_of_the_cpu(training):
                 loss = tf.reduce_sum(outputs**3)
             gradient = tape.gradient(loss, inputs)
         results.append([outputs, gradient, *layer.get_weights()])
+    for cpu, gpu in zip(*results, strict=True):
+        np.testing.assert_allclose(cpu, gpu, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("behind_a_norm", [True, False])
+def test_slopes_gradients_of_the_gpu_equal_those_of_the_cpu(behind_a_norm):
+    x = np.random.default_rng(0).normal(1, 2, (8, 6, 6, 16)).astype("float32")
+    results = []
+    for device in ("/CPU:0", "/GPU:0"):
+        keras.utils.set_random_seed(0)
+        with tf.device(device):
+            norm, rotated = BatchNormalization(), RReLU()
+            inputs = tf.constant(x)
+            with tf.GradientTape() as tape:
+                tape.watch(inputs)
+                read = norm(inputs, training=True) if behind_a_norm else inputs
+                outputs = rotated(read, training=True)
+                loss = tf.reduce_sum(outputs**3)
+            sources = [inputs, rotated.slope.value]
+            results.append([outputs, *tape.gradient(loss, sources)])
     for cpu, gpu in zip(*results, strict=True):
         np.testing.assert_allclose(cpu, gpu, rtol=1e-3, atol=1e-3)
 

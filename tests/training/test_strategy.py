@@ -80,6 +80,29 @@ def compare(kind, size, over_global_batch):
     }
 
 
+def fused_and_plain():
+    """How far apart replicas with fused and with plain layers end."""
+    mirrored = strategy.create("mirrored", virtual_devices=2)
+    ends = []
+    for fused in (True, False):
+        with mirrored.scope():
+            keras.utils.set_random_seed(1)
+            x = inputs = keras.Input((6, 6, 2))
+            for _ in range(2):
+                x = keras.layers.Conv2D(4, 3, use_bias=False)(x)
+                x = RReLU(fused=fused)(BatchNormalization(fused=fused)(x))
+                x = RReLU(fused=fused)(x)
+            x = keras.layers.Dense(3)(keras.layers.Flatten()(x))
+            model = keras.Model(inputs, x)
+            model.compile(keras.optimizers.SGD(0.1), "mse")
+        start = [w.numpy() for w in model.weights]
+        rng = np.random.default_rng(0)
+        data = rng.normal(size=(16, 6, 6, 2)), rng.normal(size=(16, 3))
+        model.fit(*data, batch_size=8, shuffle=False, verbose=0)
+        ends.append([w.numpy() for w in model.weights])
+    return {"apart": distance(*ends), "moved": distance(ends[0], start)}
+
+
 def distance(a, b):
     return max(float(np.abs(x - y).max()) for x, y in zip(a, b, strict=True))
 
@@ -189,6 +212,12 @@ def test_a_wrong_argument_is_one_line(arguments, received):
     assert "\n" not in str(caught.value)
 
 
+def test_fused_layers_on_replicas_equal_plain_ones():
+    result = in_a_process()
+    assert result["moved"] > 0.01
+    assert result["apart"] < 1e-4 * result["moved"]
+
+
 def test_mirrored_without_a_gpu_says_what_it_needs():
     if tf.config.list_physical_devices("GPU"):
         pytest.skip("this machine has a GPU")
@@ -197,4 +226,5 @@ def test_mirrored_without_a_gpu_says_what_it_needs():
 
 
 if __name__ == "__main__":
-    print(json.dumps(compare(*json.loads(sys.argv[1]))))
+    given = json.loads(sys.argv[1])
+    print(json.dumps(compare(*given) if given else fused_and_plain()))

@@ -1,0 +1,86 @@
+"""`models.create(fused=False)` is the same model, computed plainly."""
+
+import keras
+import numpy as np
+import pytest
+
+import rrelu_tf
+from rrelu_tf import models
+
+NAMES = ("resnet8", "wrn_10_1", "mobilenet_v1", "preact_resnet11")
+
+
+def create(fused):
+    keras.utils.set_random_seed(0)
+    return models.create(
+        "resnet8",
+        num_classes=3,
+        input_shape=(8, 8, 3),
+        activation="rrelu",
+        fused=fused,
+    )
+
+
+def batch():
+    generator = np.random.default_rng(0)
+    images = generator.normal(size=(16, 8, 8, 3)).astype("float32")
+    return images, np.arange(16) % 3
+
+
+def test_training_steps_are_equal():
+    trained = []
+    for fused in (True, False):
+        model = create(fused)
+        model.compile(
+            keras.optimizers.SGD(0.01, momentum=0.9),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        )
+        model.fit(*batch(), batch_size=8, shuffle=False, verbose=0)
+        trained.append(model)
+    fast, plain = trained
+    assert [w.path for w in fast.weights] == [w.path for w in plain.weights]
+    for a, b in zip(fast.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
+
+
+def test_one_is_saved_stripped_and_folded_as_the_other(tmp_path):
+    images, _ = batch()
+    slope, made = None, []
+    for fused in (True, False):
+        model = create(fused)
+        layer = model.get_layer("layer1_0_rrelu1")
+        slope = layer.slope.numpy() if slope is None else slope
+        layer.slope.assign(np.where(np.arange(16) % 2, slope, 0))
+        model(images, training=True)  # moves the statistics
+        model.save(tmp_path / "model.keras")
+        loaded = keras.saving.load_model(tmp_path / "model.keras")
+        assert {x.fused for x in loaded.layers if hasattr(x, "fused")} == {
+            fused
+        }
+        small = rrelu_tf.strip(loaded)
+        folded = rrelu_tf.fold(small)
+        assert not any("rrelu_tf" in type(x).__module__ for x in folded.layers)
+        assert not any("fused" in x.get_config() for x in folded.layers)
+        made.append((model, small, folded))
+    for fast, plain in zip(*made, strict=True):
+        assert [x.name for x in fast.layers] == [x.name for x in plain.layers]
+        shapes = [[w.shape for w in x.weights] for x in (fast, plain)]
+        assert shapes[0] == shapes[1]
+        np.testing.assert_allclose(
+            fast(images), plain(images), rtol=1e-4, atol=1e-4
+        )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_norm_and_slope_obeys(name):
+    with keras.StatelessScope(initialize_variables=False):
+        model = models.create(
+            name,
+            num_classes=3,
+            input_shape=(32, 32, 3),
+            activation="rrelu",
+            fused=False,
+        )
+    choices = [x.fused for x in model.layers if hasattr(x, "fused")]
+    assert choices
+    assert not any(choices)
