@@ -90,7 +90,13 @@ def load(values, path):
             f"--arch. Received: arch={values.arch}"
         )
     shape = input_shape(values)
-    if pathlib.Path(path).suffix == ".npz":
+    path = pathlib.Path(path)
+    if path.suffix not in SUFFIXES or not path.is_file():
+        raise UserError(
+            f"A checkpoint must be a {', '.join(SUFFIXES)} file that exists. "
+            f"Received: checkpoint={path}"
+        )
+    if path.suffix == ".npz":
         arrays = models.seed_weights.read(path)
     else:
         arrays = torch_checkpoint.read(path)

@@ -45,8 +45,8 @@ pruning_flags.define(FLAGS)
 rounds_flags.define(FLAGS)
 flags.DEFINE_enum(
     "protocol",
-    "right",
-    ["right", "seed"],
+    "correct",
+    ["correct", "seed"],
     "In rounds, seed: scores, thresholds and protection as the OrthoReg "
     "authors' code has them for their nets, mistakes included.",
     flag_values=FLAGS,

@@ -97,8 +97,7 @@ def plan(values):
     }
     return Plan(
         **chosen,
-        # What bin/train calls correct.
-        protocol="seed" if values.protocol == "seed" else "right",
+        protocol=values.protocol,
         thresholds=_numbers(values, "thresholds", float),
         retrain_epochs=tuple(values.retrain_epochs),
         retraining=_retraining(values),

@@ -9,6 +9,7 @@ from rrelu_tf.rounds import shares
 
 AMOUNTS = ("sparsity", "thresholds", "flops", "params", "latency")
 _BUDGETS = ("flops", "params", "latency")
+_PROTOCOLS = ("correct", "seed")
 _ENTRY = re.compile(r"(\d+)(?:\+(\d+))?")
 
 
@@ -27,7 +28,7 @@ class Plan:
         rounds: how many; None: as many as thresholds, or 1.
         scope: as of `rrelu_tf.select`; so `min_fraction` and `round_to`, of
             the channels that the round finds, and `align`.
-        protocol: "right", or "seed": as the OrthoReg authors' code scores and
+        protocol: "correct", or "seed": as the OrthoReg authors' code scores and
             chooses, for their nets, by sparsity or thresholds.
         recalibrate: training images that batch normalisations get their
             statistics from before retraining, `rrelu_tf.recalibrate`; 0: none.
@@ -50,7 +51,7 @@ class Plan:
     min_fraction: float = 0.05
     round_to: int = 1
     align: str = "gather"
-    protocol: str = "right"
+    protocol: str = "correct"
     recalibrate: int = 0
     which: str = "last"
     retrain_epochs: tuple[str, ...] = ()
@@ -74,7 +75,7 @@ class Plan:
         self._check_protocol()
 
     def _check_protocol(self):
-        if self.protocol == "right":
+        if self.protocol == "correct":
             return
         if self.amount != "sparsity":
             raise UserError(
@@ -212,7 +213,7 @@ _RULES = {
     "rounds": ("at least 1", lambda value: value >= 1),
     "min_fraction": ("at least 0 and below 1", lambda value: 0 <= value < 1),
     "round_to": ("at least 1", lambda value: value >= 1),
-    "protocol": ("right or seed", lambda value: value in ("right", "seed")),
+    "protocol": ("correct or seed", lambda value: value in _PROTOCOLS),
     "recalibrate": ("at least 0", lambda value: value >= 0),
     "retrain_epochs": (
         "numbers of epochs between commas, 40 or 40+20",

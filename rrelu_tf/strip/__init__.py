@@ -15,7 +15,10 @@ from rrelu_tf.strip.verify import Equivalence, NotEquivalent, verify
 
 
 class _CallablePackage(types.ModuleType):
-    __call__ = staticmethod(strip)
+    def __call__(self, model, *, align="gather"):
+        return strip(model, align=align)
+
+    __call__.__doc__ = strip.__doc__
 
 
 sys.modules[__name__].__class__ = _CallablePackage

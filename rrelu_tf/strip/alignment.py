@@ -165,9 +165,11 @@ class Alignment:
     def _telling(self, tensor):
         """Axes along which it matters which indices are held."""
         rank = len(self._graph.shape(tensor))
-        if self._live.alive[tensor].any():
+        constant = self._live.constant[tensor]
+        # A nested model computes no constants, whoever wants them outside.
+        if self._live.alive[tensor].any() and np.isnan(constant).any():
             return set(range(rank))
-        return elements.varying(self._live.constant[tensor]) or {rank - 1}
+        return elements.varying(constant) or {rank - 1}
 
     def _resize(self, tensor, made, axis, wanted, held, reader):
         """As many indices along an axis as are wanted, whichever."""

@@ -7,6 +7,7 @@ import collections
 import contextlib
 import dataclasses
 import functools
+import inspect
 import sys
 from typing import Any
 
@@ -28,6 +29,8 @@ class Node:
         arguments: Keras's record of the call's arguments.
         shared: whether the model calls the layer more than once, and the
             layer has weights that all its calls must agree on.
+        training: whether the call itself says `training=True`, so that the
+            layer trains wherever the model is called without an own word.
     """
 
     layer: Any
@@ -36,6 +39,7 @@ class Node:
     outputs: list
     arguments: Any
     shared: bool
+    training: bool = False
 
     def call(self, layer, tensors, constants=None):
         """Calls `layer` as this node's was called, on other tensors.
@@ -90,6 +94,14 @@ class Node:
             else:
                 found.append(("scalar", argument))
         return found
+
+
+def _trains(node):
+    if not node.arguments.kwargs.get("training"):
+        return False
+    # Keras writes down what a layer's own signature says, too (Resizing's).
+    said = inspect.signature(node.operation.call).parameters.get("training")
+    return said is None or said.default is not True
 
 
 def _is_array(argument):
@@ -303,6 +315,7 @@ def trace(model, *, fold=False, couple=False):
             arguments=node.arguments,
             shared=times[id(node.operation)] > 1
             and bool(getattr(node.operation, "weights", [])),
+            training=_trains(node),
         )
         for node in calls
     ]

@@ -66,7 +66,8 @@ def verify(a, b, *, samples=8, tolerance=None):
     varies and that both hold. Exact stripping stands this, because it treats
     what varies as if it could be anything.
 
-    Not covered: inputs other than those drawn, and for the layers one by one:
+    Not covered: training, which calls with `training=True` inside the graph
+    ask for, too; inputs other than those drawn; and for the layers one by one:
     layers narrowed along several axes at once, those without weights that are
     called repeatedly, those whose values differ while the outputs are equal
     (as after `fold`), and second and further outputs of a layer. These are

@@ -77,6 +77,10 @@ def test_2_a_vision_transformer_loses_units_and_whole_heads(randomise, gap):
 
 
 def test_3_pruning_that_removes_nothing_is_an_error():
+    """Where an amount is asked for; a threshold may find nothing below it.
+
+    `bin/prune` refuses that, too: `pruning/test_procedure.py`.
+    """
     scores = {"a": np.ones(8)}
     with pytest.raises(UserError):
         rrelu_tf.select(scores, sparsity=0.01)
@@ -151,6 +155,10 @@ def test_7_weights_outside_of_stock_layers(randomise, gap):
 
 
 def test_8_no_layer_is_emptied_by_a_budget(randomise):
+    """What accuracy falls all the same, fine-tuning is to win back.
+
+    Its tests: `commands/test_prune_in_rounds.py`, `training/test_starting.py`.
+    """
     inputs = keras.Input((8, 8, 3))
     x = conv(conv(inputs, 20, "small_scores"), 20, "large_scores")
     model = randomise(keras.Model(inputs, conv(x, 2, "c")))

@@ -63,6 +63,38 @@ def test_an_unknown_layer_is_kept_whole_and_given_all_it_had(finish, check):
     check(model, {"a": 2, "before": 2, "roll": 4, "after": 1})
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda name: layers.BatchNormalization(name=name),
+        lambda name: layers.Dropout(0.5, seed=3, name=name),
+        lambda name: layers.GaussianNoise(1.0, seed=3, name=name),
+        lambda name: layers.SpectralNormalization(
+            layers.Conv2D(4, 3, name="inner"), name=name
+        ),
+    ],
+)
+def test_a_call_that_trains_by_itself_is_kept_whole(layer, finish):
+    i = keras.Input(IMAGE)
+    x = rrelu([1, 0, 1, 0], "before")(conv(i, 4, "a"))
+    x = layer("trained")(x, training=True)
+    x = rrelu([1, 0, 0, 0], "after")(x)
+    model = finish(i, conv(x, 2, "b"))
+    small = rrelu_tf.strip(model)
+    assert small.get_layer("a").filters == 2
+    assert small.get_layer("trained").output.shape[-1] == 4
+    assert small.get_layer("b").kernel.shape[-2] == 1
+    assert "opaque: called with training=True" in rrelu_tf.explain(model)
+    images = np.random.default_rng(0).normal(size=(8, *IMAGE))
+    # Each model's random numbers begin anew: both draw the same ones.
+    large, small = (keras.models.clone_model(m) for m in (model, small))
+    large.set_weights(model.get_weights())
+    small.set_weights(rrelu_tf.strip(model).get_weights())
+    truth = np.asarray(large(images))
+    assert np.ptp(truth) > 0
+    np.testing.assert_allclose(small(images), truth, rtol=1e-4, atol=1e-5)
+
+
 def test_a_subclass_of_a_known_layer_is_unknown(finish, check):
     class Shifted(layers.Conv2D):
         def call(self, x):

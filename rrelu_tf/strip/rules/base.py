@@ -130,7 +130,9 @@ class Rule:
 
     def barring(self, call):
         """Why this very call needs every channel; None where some may go."""
-        return self.barrier
+        return (
+            "called with training=True" if call.node.training else self.barrier
+        )
 
     def axes(self, call, given):
         """Per output, the axes that may get narrower; `given` per input."""

@@ -20,8 +20,10 @@ def register(layer_class, *, scale=None, **unknown):
 
     By registering you vouch that each element of the output depends on the
     elements of the inputs at the same place alone, and that each weight is
-    laid along the last axes, as in `x * gamma`. Constructor arguments that
-    count the channels are found by trying. Usable as a decorator.
+    laid along the last axes, as in `x * gamma`. `strip` takes your word; only
+    `rrelu_tf.verify(masked, stripped)` tells if it does not hold. Constructor
+    arguments that count the channels are found by trying. Usable as a
+    decorator.
 
     Args:
         layer_class: subclass of `keras.layers.Layer` with a `get_config`, of

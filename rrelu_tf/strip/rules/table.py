@@ -36,8 +36,11 @@ def entered(layer_class):
 def rule_of(call):
     """The rule for a node, opaque where the table knows none that covers it.
 
-    So is a layer with weights that is called on tensors of several shapes.
+    So is a layer with weights that is called on tensors of several shapes, and
+    a call that says `training=True`: the rules are those of inference.
     """
+    if call.node.training:
+        return OPAQUE
     nested = isinstance(call.layer, keras.Model) and has_graph(call.layer)
     known = keras.Model if nested else type(call.layer)
     found = _TABLE.get(known, OPAQUE)

@@ -2,7 +2,7 @@
 
 import keras
 import pytest
-from keras import layers
+from keras import layers, ops
 from planned import IMAGE, conv, rrelu
 
 import rrelu_tf
@@ -144,3 +144,18 @@ def test_a_nested_model_that_became_two_is_recorded_under_both_names(
     kept = rrelu_tf.kept(rrelu_tf.strip(small))
     both = [kept[name].tolist() for name in ("inner/relu", "inner_2/relu")]
     assert sorted(both) == [[0], [0, 1]]
+
+
+def test_constants_of_one_axis_are_filled_in_along_the_others(gap):
+    def doubled(x):
+        x = layers.Permute((4, 1, 2, 3))(x)
+        return layers.Concatenate()([x, layers.GaussianNoise(1.0)(x)])
+
+    i = keras.Input((2, 3, 2, 3))
+    x = layers.Rescaling([0.0, 1.0, 0.0], [0.0, 0.0, 0.5])(i)
+    x = ops.take(x, [2, 2, 2, 0], axis=-1)
+    x = functional(doubled, "nested", (2, 3, 2, 4))(x)
+    model = keras.Model(i, [x, layers.Dense(2)(i)])
+    small = rrelu_tf.strip(model)
+    assert gap(model, small) == 0
+    assert small.get_layer("nested").output.shape[-1] == 2

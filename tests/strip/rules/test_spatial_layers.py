@@ -46,6 +46,24 @@ def test_dead_channels_go_through_what_keeps_channels_apart(
     check(finish(i, outputs), expected)
 
 
+def test_dead_channels_go_through_pools_of_volumes(finish, gap):
+    keras.config.set_dtype_policy("float32")  # TensorFlow has no other there
+    i = keras.Input((4, 4, 4, 3))
+    x = rrelu([1, 0, 2, 0])(layers.Dense(4, name="a")(i))
+    pools = [
+        layers.MaxPooling3D(2),
+        layers.AveragePooling3D(2),
+        layers.AdaptiveMaxPooling3D(2),
+        layers.AdaptiveAveragePooling3D(2),
+    ]
+    model = finish(i, [layers.Dense(2)(pool(x)) for pool in pools])
+    small = rrelu_tf.strip(model)
+    assert small.get_layer("a").units == 2
+    for pool in pools:
+        assert small.get_layer(pool.name).output.shape[-1] == 2
+    assert gap(model, small) < 1e-6
+
+
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_constants_go_through_where_no_frame_is_put_around(rank, finish, check):
     i = keras.Input((4,) * rank + (3,))
