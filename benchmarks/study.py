@@ -12,7 +12,8 @@ and once more at most each of `--tolerances`, so that methods can be compared at
 equal accuracy. Runs lie in `runs/study-<net>/<method>-seed<n>`; a stopped study
 goes on, and a finished one is pruned at tolerances that are new. Ends with
 `bin/report`: the page, and the Markdown tables with mean and spread over the
-seeds, which are also written to `benchmarks/results/study_<net>.md`.
+seeds, which are also written to `benchmarks/results/study_<net>.md` unless
+`--methods` took only some.
 """
 
 import json
@@ -96,6 +97,7 @@ TOLERANCE = flags.DEFINE_float(
 TOLERANCES = flags.DEFINE_list(
     "tolerances", ["0.25", "0.5", "1", "2", "4"], "The same, one after another."
 )
+METHODS = flags.DEFINE_list("methods", [], "Default: all of the net's.")
 DATA_DIR = flags.DEFINE_string("data_dir", None, "TFDS folder.")
 FOLDER = flags.DEFINE_string("folder", None, "Default: runs/study-<net>.")
 
@@ -106,9 +108,13 @@ def main(argv):
     folder = pathlib.Path(FOLDER.value or f"runs/study-{NET.value}").resolve()
     net = NETS[NET.value]
     epochs = EPOCHS.value or net.epochs
+    if not set(METHODS.value) <= set(net.methods):
+        raise app.UsageError(f"--methods must be of {', '.join(net.methods)}")
     tolerance = net.tolerance if TOLERANCE.value is None else TOLERANCE.value
+    methods = METHODS.value or list(net.methods)
     for seed in range(SEEDS.value):
-        for method, (options, score) in net.methods.items():
+        for method in methods:
+            options, score = net.methods[method]
             run = folder / f"{method}-seed{seed}"
             _train(run, f"{net.flags} {options}", epochs, seed)
             if score is None:
@@ -120,7 +126,8 @@ def main(argv):
     page = folder / "report.html"
     _command("report", f"--runs={folder}/*-seed*", f"--out={page}")
     table = page.with_suffix(".md").read_text()
-    (RESULTS / f"study_{NET.value}.md").write_text(table)
+    if set(methods) == set(net.methods):
+        (RESULTS / f"study_{NET.value}.md").write_text(table)
     print(table)
 
 
