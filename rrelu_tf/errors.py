@@ -1,4 +1,4 @@
-"""The one exception that means: the user asked for something impossible."""
+"""What ends a command though the program is right."""
 
 
 class UserError(ValueError):
@@ -7,4 +7,11 @@ class UserError(ValueError):
     The message is one line that states the rule and ends with
     "Received: name=value". The commands print it without a traceback and exit
     with code 2; library callers see an ordinary `ValueError`.
+    """
+
+
+class WorkerLost(Exception):
+    """Another worker of the job is gone, and no step can be taken without it.
+
+    The run goes on from its last whole epoch once all workers are back.
     """

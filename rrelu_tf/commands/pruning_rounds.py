@@ -1,5 +1,6 @@
 """Pruning in rounds: from the flags to the net, its recipe and its data."""
 
+import dataclasses
 import pathlib
 
 from rrelu_tf.commands import data_flags, model_flags
@@ -15,7 +16,7 @@ def prune(values, plan):
     run = recipe = None
     if values.run:
         run = finished(values.run)
-        recipe = run.recipe
+        recipe = _in_one_process(run.recipe)
     else:
         recipe = _recipe(values)
     retraining.check(recipe, plan)
@@ -77,7 +78,15 @@ def of_run(run, which):
 
     model = run.last() if which == "last" else run.best()
     notes = {"run": str(run.path)}
-    return Base(model, run.recipe, origin.of_run(run), notes)
+    recipe = _in_one_process(run.recipe)
+    return Base(model, recipe, origin.of_run(run), notes)
+
+
+def _in_one_process(recipe):
+    """The recipe to retrain by, of a run that several processes trained."""
+    if recipe.strategy != "multiworker":
+        return recipe
+    return dataclasses.replace(recipe, strategy="auto")
 
 
 def _recipe(values):
@@ -100,8 +109,6 @@ def _recipe(values):
 
 def _of_file(values, recipe):
     """(`Base`, folder to write, data) of a model that no run made."""
-    import dataclasses
-
     from rrelu_tf.export import fitting
     from rrelu_tf.layers import Rotated
     from rrelu_tf.rounds.base import Base

@@ -13,8 +13,11 @@ loss that is not finite; 130 stopped by SIGINT; 143 stopped by SIGTERM.
 """
 
 import dataclasses
+import math
+import os
 import pathlib
 import re
+import sys
 
 from absl import flags
 
@@ -24,7 +27,7 @@ from rrelu_tf.commands import (
     termination,
     train_flags,
 )
-from rrelu_tf.errors import UserError
+from rrelu_tf.errors import UserError, WorkerLost
 from rrelu_tf.training.recipe import (
     EARLY_BIRDS,
     OF_THE_START,
@@ -37,13 +40,24 @@ FLAGS = flags.FlagValues()
 
 
 def main(argv=None):
-    """Runs the command; returns its exit code."""
-    return entry.run(FLAGS, _call, argv)
+    """Runs the command; returns its exit code.
+
+    A worker that lost another one starts again, to wait for it: TensorFlow
+    cannot connect a process twice. Called with `argv`, it raises `WorkerLost`.
+    """
+    try:
+        return entry.run(FLAGS, _call, argv)
+    except WorkerLost as lost:
+        if argv is not None:
+            raise
+        print(f"{lost}; waiting for it. {_GO_ON.capitalize()}", flush=True)
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def _call(values):
     recipe = _recipe(values)
     plan = train_flags.plan(values, recipe)
+    _check_workers(values)
     if values.run == "":
         raise UserError("run must be the path of a folder. Received: run=")
     path = values.run or _default_run(recipe, values.pretrained)
@@ -57,7 +71,21 @@ def _train(values, recipe, path, plan):
         pruning_rounds.train(values, recipe, path, plan)
         return
     where = {"data_dir": values.data_dir, "download": values.download}
-    trainer.train(recipe, path, **where)
+    timeout = values.peer_timeout
+    trainer.train(recipe, path, peer_timeout=timeout, **where)
+
+
+def _check_workers(values):
+    if not 0 <= values.peer_timeout < math.inf:
+        raise UserError(
+            "peer_timeout must be a finite number of seconds, at least 0. "
+            f"Received: peer_timeout={values.peer_timeout}"
+        )
+    if values.strategy == "multiworker" and values.prune:
+        raise UserError(
+            "One process prunes what several have trained: leave --prune out, "
+            "and give bin/prune the run. Received: prune=True"
+        )
 
 
 _GO_ON = (
@@ -325,7 +353,15 @@ _define(
 _define(
     _STRING,
     "strategy",
-    "auto (all GPUs), none or mirrored.",
+    "auto (all GPUs), none, mirrored, or multiworker: this process and the "
+    "others that TF_CONFIG names, each started with the same flags.",
+)
+flags.DEFINE_float(
+    "peer_timeout",
+    300.0,
+    "Seconds to wait for the other workers of multiworker, at the start and "
+    "after one was lost.",
+    flag_values=FLAGS,
 )
 _define(
     _INTEGER,

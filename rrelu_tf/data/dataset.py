@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from rrelu_tf.data.augmentation import TrainingTransform
 from rrelu_tf.data.preprocessing import Preprocessing
+from rrelu_tf.data.share import WHOLE, Share
 from rrelu_tf.data.sources.source import Source
 from rrelu_tf.errors import UserError
 
@@ -27,6 +28,7 @@ class Data:
         source: where the examples come from.
         training_positions: int64 [train_size], into the source's train split.
         validation_positions: int64 [validation_size], into the same split.
+        share: of each batch, what one of several replicas is given.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Data:
     source: Source = dataclasses.field(repr=False)
     training_positions: np.ndarray = dataclasses.field(repr=False)
     validation_positions: np.ndarray = dataclasses.field(repr=False)
+    share: Share = WHOLE
 
     @property
     def num_classes(self):
@@ -80,6 +83,32 @@ class Data:
             f"{height}x{width}x{channels}, {self.num_classes} classes"
         )
 
+    def shared(self, index, count):
+        """The same data, as one of `count` replicas reads them.
+
+        Its batches are a share of `batch_size`; those of all replicas are
+        the whole, in every epoch each example once. Where examples can be
+        read in any order (memory, the cache on disk, image folders) they are
+        the whole's, batch for batch; TFDS's files are divided among the
+        replicas, each of which shuffles its own part.
+
+        Args:
+            index: of the replica, from 0.
+            count: how many there are.
+
+        Returns:
+            A `Data` of the same sizes.
+
+        Raises:
+            UserError: if the batch size does not divide evenly.
+        """
+        if self.batch_size % count:
+            raise UserError(
+                f"batch_size must divide evenly among {count} replicas. "
+                f"Received: batch_size={self.batch_size}"
+            )
+        return dataclasses.replace(self, share=Share(index, count))
+
     def train(self, first_epoch=0, epochs=1):
         """Training batches of the epochs `first_epoch` to `epochs - 1`.
 
@@ -110,12 +139,15 @@ class Data:
             batch_size=self.batch_size,
             seed=self.seed,
             epochs=range(first_epoch, epochs),
+            share=self.share,
         )
         steps = (epochs - first_epoch) * self.steps_per_epoch
         return self._finish(batches, steps)
 
     def unaugmented(self, most):
         """Training batches in fixed order, without augmentation.
+
+        All of them, whatever the share.
 
         Args:
             most: int; of more examples so many, evenly spaced, are taken, since
@@ -127,23 +159,29 @@ class Data:
         count = min(most, self.train_size)
         places = np.arange(count) * self.train_size // count
         positions = self.training_positions[places]
-        return self._evaluate(self.source.train, positions)
+        return self._evaluate(self.source.train, positions, WHOLE)
 
     @property
     def validation(self):
         """Validation batches in fixed order, or None without validation."""
         if not self.validation_size:
             return None
-        return self._evaluate(self.source.train, self.validation_positions)
+        return self._evaluate(
+            self.source.train, self.validation_positions, self.share
+        )
 
     @property
     def test(self):
         """Test batches in fixed order; the same for every seed."""
-        return self._evaluate(self.source.test, np.arange(self.test_size))
+        positions = np.arange(self.test_size)
+        return self._evaluate(self.source.test, positions, self.share)
 
-    def _evaluate(self, split, positions):
+    def _evaluate(self, split, positions, share):
         batches = split.evaluation(
-            positions, self.preprocessing, batch_size=self.batch_size
+            positions,
+            self.preprocessing,
+            batch_size=self.batch_size,
+            share=share,
         )
         return self._finish(
             batches, math.ceil(len(positions) / self.batch_size)

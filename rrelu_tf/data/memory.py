@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from rrelu_tf.data import randomness
+from rrelu_tf.data.share import WHOLE
 
 # Decoded pixels of a whole data set up to which "auto" takes memory.
 LIMIT_BYTES = 2**30
@@ -28,7 +29,16 @@ class MemorySplit:
     images: np.ndarray
     labels: np.ndarray
 
-    def training(self, positions, transform, *, batch_size, seed, epochs):
+    def training(
+        self,
+        positions,
+        transform,
+        *,
+        batch_size,
+        seed,
+        epochs,
+        share=WHOLE,
+    ):
         """Shuffled and augmented batches, epoch after epoch.
 
         Args:
@@ -37,6 +47,7 @@ class MemorySplit:
             batch_size: examples per batch; an epoch's last may be smaller.
             seed: int; with the epoch's number it decides everything.
             epochs: range of the epochs' numbers.
+            share: `Share` of each batch that is made.
 
         Returns:
             A `tf.data.Dataset` of (images, labels).
@@ -53,7 +64,7 @@ class MemorySplit:
             draws = randomness.draws(shape, draw_seed)
 
             def batch(step):
-                rows = order[step * batch_size : (step + 1) * batch_size]
+                rows = _rows(order, step, batch_size, share)
                 batch_draws = tf.gather(draws, rows)
                 inputs = transform(tf.gather(images, rows), batch_draws)
                 return inputs, tf.gather(labels, rows)
@@ -63,13 +74,13 @@ class MemorySplit:
         numbers = tf.data.Dataset.range(epochs.start, epochs.stop)
         return numbers.flat_map(epoch_batches)
 
-    def evaluation(self, positions, preprocessing, *, batch_size):
+    def evaluation(self, positions, preprocessing, *, batch_size, share=WHOLE):
         """Batches (images, labels) in the order of `positions`, unaugmented."""
         positions = tf.constant(positions, tf.int64)
         images, labels = self._tensors
 
         def batch(step):
-            rows = positions[step * batch_size : (step + 1) * batch_size]
+            rows = _rows(positions, step, batch_size, share)
             inputs = preprocessing.apply(tf.gather(images, rows))
             return inputs, tf.gather(labels, rows)
 
@@ -95,6 +106,12 @@ class MemorySplit:
     def _tensors(self):
         with tf.init_scope(), tf.device("CPU"):
             return tf.constant(self.images), tf.constant(self.labels)
+
+
+def _rows(order, step, batch_size, share):
+    """The share of one batch of positions."""
+    rows = order[step * batch_size : (step + 1) * batch_size]
+    return rows[share.of(tf.size(rows))]
 
 
 def _parallel(steps, function):

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from rrelu_tf.data import randomness
+from rrelu_tf.data.share import WHOLE
 
 # "standard" normalisation measures at most this many training images.
 _MEASURED = 10_000
@@ -23,12 +24,26 @@ class StreamSplit:
             uint8 image [height, width, channels], label) of these positions;
             in ascending order without a seed, shuffled as a pure function of
             it with one (int32 [2]).
+        direct: whether any example can be read at any time; `read` then takes
+            `places`, too: which of that order to read. Otherwise files are
+            read from their beginning, and a share of each batch would cost
+            reading all of them: it is the examples of a part of the files.
     """
 
     labels: np.ndarray
     read: Callable
+    direct: bool = False
 
-    def training(self, positions, transform, *, batch_size, seed, epochs):
+    def training(
+        self,
+        positions,
+        transform,
+        *,
+        batch_size,
+        seed,
+        epochs,
+        share=WHOLE,
+    ):
         """Shuffled and augmented batches, as `MemorySplit.training`."""
 
         def epoch_batches(epoch):
@@ -40,20 +55,30 @@ class StreamSplit:
                 inputs = transform(image[None], draws)
                 return inputs[0], tf.cast(label, tf.int32)
 
-            examples = self.read(positions, order_seed)
-            return _parallel(examples, augment).batch(batch_size)
+            examples = self._read(positions, share, batch_size, order_seed)
+            batches = _parallel(examples, augment)
+            return batches.batch(batch_size // share.count)
 
         numbers = tf.data.Dataset.range(epochs.start, epochs.stop)
         return numbers.flat_map(epoch_batches)
 
-    def evaluation(self, positions, preprocessing, *, batch_size):
+    def evaluation(self, positions, preprocessing, *, batch_size, share=WHOLE):
         """Batches in the order of `positions`, as `MemorySplit.evaluation`."""
 
         def prepare(_, image, label):
             inputs = preprocessing.apply(image[None])
             return inputs[0], tf.cast(label, tf.int32)
 
-        return _parallel(self.read(positions), prepare).batch(batch_size)
+        examples = self._read(positions, share, batch_size)
+        return _parallel(examples, prepare).batch(batch_size // share.count)
+
+    def _read(self, positions, share, batch_size, seed=None):
+        if share == WHOLE:
+            return self.read(positions, seed)
+        if self.direct:
+            places = share.rows(len(positions), batch_size)
+            return self.read(positions, seed, np.concatenate(places))
+        return self.read(positions[share.of(len(positions))], seed)
 
     def mean_and_std(self, positions):
         """Per channel, for pixels scaled to 0..1.

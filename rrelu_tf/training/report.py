@@ -12,13 +12,14 @@ from rrelu_tf.training import checkpoints, slopes
 ZETAS = (0.0, 0.001, 0.01, 0.05, 0.1, 0.2)
 
 
-def write(run, model, data, callbacks=(), early_bird=None):
+def write(run, model, test, callbacks=(), early_bird=None):
     """Evaluates last and best checkpoint on test; writes report.json and .md.
 
     Args:
         run: a `Run` whose epochs are done.
         model: its compiled model, whose weights are overwritten.
-        data: its `Data`; this is the one place that reads `.test`.
+        test: dict, what `evaluate` is to be given: the test data, which are
+            read in this one place.
         callbacks: Keras callbacks for the evaluation.
         early_bird: the run's `pruning.EarlyBird`, or None.
 
@@ -30,8 +31,8 @@ def write(run, model, data, callbacks=(), early_bird=None):
     """
     last = checkpoints.latest(run.checkpoints)
     evaluated = {
-        "last": _evaluate(last, last, model, data, callbacks),
-        "best": _best(run, last, model, data, callbacks),
+        "last": _evaluate(last, last, model, test, callbacks),
+        "best": _best(run, last, model, test, callbacks),
     }
     report = {
         **evaluated,
@@ -49,7 +50,7 @@ def write(run, model, data, callbacks=(), early_bird=None):
     return report
 
 
-def _best(run, last, model, data, callbacks):
+def _best(run, last, model, test, callbacks):
     if last.best_epoch == last.epoch:
         best = last
     else:
@@ -58,21 +59,21 @@ def _best(run, last, model, data, callbacks):
         except UserError as error:
             print(f"warning: {error}; not reported", file=sys.stderr)
             return None
-    return _evaluate(best, last, model, data, callbacks)
+    return _evaluate(best, last, model, test, callbacks)
 
 
-def _evaluate(checkpoint, last, model, data, callbacks):
+def _evaluate(checkpoint, last, model, test, callbacks):
     checkpoints.restore(checkpoint, model)
     row = last.history[checkpoint.epoch - 1]
-    test = model.evaluate(
-        data.test, verbose=0, return_dict=True, callbacks=list(callbacks)
+    found = model.evaluate(
+        **test, verbose=0, return_dict=True, callbacks=list(callbacks)
     )
     values = slopes.of(model)
     return {
         "epoch": checkpoint.epoch,
         "validation_accuracy": row["val_accuracy"],
-        "test_accuracy": test["accuracy"],
-        "test_loss": test["loss"],
+        "test_accuracy": found["accuracy"],
+        "test_loss": found["loss"],
         "slopes_alive": {
             str(zeta): sum(slopes.alive(values, zeta).values())
             for zeta in ZETAS

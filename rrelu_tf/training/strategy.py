@@ -5,8 +5,11 @@ import tensorflow as tf
 from keras import ops
 
 from rrelu_tf.errors import UserError
+from rrelu_tf.training import cluster
+from rrelu_tf.training.multi_worker import MultiWorkerStrategy
 
-_NAMES = ("auto", "none", "mirrored")
+MULTIWORKER = "multiworker"
+_NAMES = ("auto", "none", "mirrored", MULTIWORKER)
 
 
 def create(name="auto", virtual_devices=0):
@@ -26,7 +29,10 @@ def create(name="auto", virtual_devices=0):
     Args:
         name: "none" for one device; "mirrored" for all GPUs, each with a copy
             of the weights; "auto" for "mirrored" where TensorFlow sees more
-            than one GPU, else "none".
+            than one GPU, else "none"; "multiworker" for those of all the
+            processes that TF_CONFIG names, each of which must call this, and
+            which TensorFlow lets wait for each other (`workers.joined` tells
+            which does not come). The same holds for it as for virtual devices.
         virtual_devices: above 0, "mirrored" (and "auto") splits the CPU into
             so many logical devices, to try replicas without GPUs. This must
             happen before anything starts TensorFlow's runtime, so before
@@ -37,9 +43,11 @@ def create(name="auto", virtual_devices=0):
 
     Raises:
         UserError: if an argument breaks its rule, no GPU is there for
-            "mirrored", or the runtime has started.
+            "mirrored", TF_CONFIG is wrong, or the runtime has started.
     """
-    _check_arguments(name, virtual_devices)
+    check(name, virtual_devices)
+    if name == MULTIWORKER:
+        return _connect()
     if virtual_devices:
         _split_cpu(virtual_devices)
         return tf.distribute.MirroredStrategy(
@@ -56,6 +64,29 @@ def create(name="auto", virtual_devices=0):
             [f"GPU:{index}" for index in range(gpus)]
         )
     return tf.distribute.get_strategy()
+
+
+def check(name, virtual_devices=0):
+    """Refuses arguments that `create` does, as far as no device matters.
+
+    Raises:
+        UserError: if one breaks its rule.
+    """
+    if name not in _NAMES:
+        raise UserError(
+            f"A strategy must be one of {', '.join(_NAMES)}. "
+            f"Received: strategy={name}"
+        )
+    if virtual_devices < 0:
+        raise UserError(
+            "The number of virtual devices must be at least 0. "
+            f"Received: virtual_devices={virtual_devices}"
+        )
+    if virtual_devices and name in ("none", MULTIWORKER):
+        raise UserError(
+            f"Virtual devices need the strategy mirrored, not {name}. "
+            f"Received: virtual_devices={virtual_devices}"
+        )
 
 
 def check_shares(strategy, batch_size, **sizes):
@@ -140,22 +171,16 @@ class GlobalBatchLoss(keras.losses.Loss):
         return cls(**config | {"loss": loss})
 
 
-def _check_arguments(name, virtual_devices):
-    if name not in _NAMES:
+def _connect():
+    cluster.of_environment()  # TensorFlow's own errors do not say what to do
+    try:
+        return MultiWorkerStrategy()
+    except RuntimeError as error:
         raise UserError(
-            f"A strategy must be one of {', '.join(_NAMES)}. "
-            f"Received: strategy={name}"
-        )
-    if virtual_devices < 0:
-        raise UserError(
-            "The number of virtual devices must be at least 0. "
-            f"Received: virtual_devices={virtual_devices}"
-        )
-    if virtual_devices and name == "none":
-        raise UserError(
-            "Virtual devices need the strategy mirrored, not none. "
-            f"Received: virtual_devices={virtual_devices}"
-        )
+            "Workers must be connected before TensorFlow's runtime starts "
+            "(before any seed is set or tensor made). "
+            f"Received: strategy={MULTIWORKER}"
+        ) from error
 
 
 def _split_cpu(parts):

@@ -1,5 +1,9 @@
 """Trains a recipe in a run folder, from wherever that run stands."""
 
+import contextlib
+import dataclasses
+import pathlib
+
 import keras
 import tensorflow as tf
 
@@ -8,6 +12,7 @@ from rrelu_tf.training import (
     building,
     checkpoints,
     claim,
+    feeding,
     metrics_table,
     phases,
     pictures,
@@ -16,6 +21,7 @@ from rrelu_tf.training import (
     starting,
     strategy,
     tickets,
+    workers,
 )
 from rrelu_tf.training.finite_loss import FiniteLoss
 from rrelu_tf.training.interruption import Interruption
@@ -25,8 +31,18 @@ from rrelu_tf.training.orthogonality_summaries import OrthogonalitySummaries
 from rrelu_tf.training.progress import Progress
 from rrelu_tf.training.saving import Saving
 
+PEER_TIMEOUT = 300.0  # seconds that workers wait for each other
 
-def train(recipe, path, *, data_dir=None, download=False, devices=None):
+
+def train(
+    recipe,
+    path,
+    *,
+    data_dir=None,
+    download=False,
+    devices=None,
+    peer_timeout=PEER_TIMEOUT,
+):
     """Trains, or goes on training, and reports.
 
     A run that was stopped or killed goes on from its last whole checkpoint
@@ -40,55 +56,72 @@ def train(recipe, path, *, data_dir=None, download=False, devices=None):
         download: bool, whether it may be fetched.
         devices: the `tf.distribute.Strategy`, where several runs of a process
             share it; None: `strategy.create` of the recipe.
+        peer_timeout: float, seconds to wait for the other workers of a recipe
+            with the strategy multiworker.
 
     Returns:
         The `Run`.
 
     Raises:
         UserError: if the folder belongs to another recipe or cannot be
-            written, the data cannot be read, or the loss stops being finite.
+            written, the data cannot be read, the loss stops being finite, or
+            the other workers do not come.
+        WorkerLost: if one is lost; the last whole epoch is saved.
         Interrupted: if SIGTERM or SIGINT came; the last whole epoch is saved.
     """
-    with Interruption() as interruption:
+    with contextlib.ExitStack() as stack:
+        interruption = stack.enter_context(Interruption())
         run = run_folder.find(path, recipe)
         if run is not None and run.is_finished:
             print(f"the run is finished already: {run.path}")
             return run
         # First: a seed starts TensorFlow's runtime, with the devices it has.
+        folder = path
         if devices is None:
-            devices = strategy.create(recipe.strategy, recipe.virtual_devices)
-        start = starting.place(recipe, path)
-        building.check(recipe, start)
-        tickets.check(recipe)
-        _prepare(recipe, devices)
-        where = {"data_dir": data_dir, "download": download}
-        data = building.load_data(recipe, **where)
-        strategy.check_shares(
-            devices,
-            recipe.batch_size,
-            train=data.train_size,
-            validation=data.validation_size,
-            test=data.test_size,
-        )
-        with devices.scope(), building.precision(recipe.mixed_precision):
-            model = building.make_model(
-                recipe, data.num_classes, data.image_shape, start
+            devices, folder = stack.enter_context(
+                workers.joined(recipe, path, peer_timeout)
             )
-            if start is not None:
-                starting.check(model, data)
-            interruption.check()
-            with claim.claimed(path):
-                run = run_folder.start(path, recipe, data, model, **where)
-                early_bird = tickets.create(run, model, data)
-                _fit(run, model, data, interruption, early_bird)
-                pictures.draw(
-                    run.path / "plots",
-                    run.last(),
-                    recipe.monitor_zeta,
-                    run.metrics,
-                )
-                report.write(run, model, data, [interruption], early_bird)
-    print(f"the run is finished: {run.path}; see {run.path / 'report.md'}")
+        where = {"data_dir": data_dir, "download": download}
+        writes = folder == path
+        run = _train(recipe, folder, devices, interruption, where, writes)
+    if writes:
+        print(f"the run is finished: {path}; see {run.path / 'report.md'}")
+    return dataclasses.replace(run, path=pathlib.Path(path))
+
+
+def _train(recipe, path, devices, interruption, where, writes):
+    start = starting.place(recipe, path)
+    building.check(recipe, start)
+    tickets.check(recipe)
+    _prepare(recipe, devices)
+    data = building.load_data(recipe, **where)
+    strategy.check_shares(
+        devices,
+        recipe.batch_size,
+        train=data.train_size,
+        validation=data.validation_size,
+        test=data.test_size,
+    )
+    with devices.scope(), building.precision(recipe.mixed_precision):
+        model = building.make_model(
+            recipe, data.num_classes, data.image_shape, start
+        )
+        if start is not None:
+            starting.check(model, data)
+        interruption.check()
+        with claim.claimed(path):
+            run = run_folder.start(path, recipe, data, model, **where)
+            early_bird = tickets.create(run, model, data)
+            _fit(run, model, data, devices, interruption, early_bird)
+            # Made by all workers, as every model is; the chief draws it.
+            last = run.last()
+            if writes:
+                plots, zeta = run.path / "plots", recipe.monitor_zeta
+                pictures.draw(plots, last, zeta, run.metrics)
+            report.write(
+                *(run, model, _test(devices, data)),
+                *([interruption], early_bird),
+            )
     return run
 
 
@@ -105,7 +138,7 @@ def _prepare(recipe, devices):
         tf.config.experimental.enable_op_determinism()
 
 
-def _fit(run, model, data, interruption, early_bird):
+def _fit(run, model, data, devices, interruption, early_bird):
     trainable = list(model.trainable_variables)
     for phase in phases.of(run.recipe):
         checkpoint = checkpoints.latest(run.checkpoints)
@@ -116,13 +149,15 @@ def _fit(run, model, data, interruption, early_bird):
             phase.prepare(model, trainable)
             _fit_phase(
                 *(run, phase, checkpoint, model, data),
-                *(interruption, early_bird),
+                *(devices, interruption, early_bird),
             )
     if early_bird is not None:
         tickets.tell(early_bird)
 
 
-def _fit_phase(run, phase, checkpoint, model, data, interruption, early_bird):
+def _fit_phase(
+    run, phase, checkpoint, model, data, devices, interruption, early_bird
+):
     """Goes on with a phase from the checkpoint, or from its own start."""
     recipe = run.recipe
     history = checkpoint.history if checkpoint else []
@@ -144,12 +179,15 @@ def _fit_phase(run, phase, checkpoint, model, data, interruption, early_bird):
         return
     progress = Progress(phase.end, done, data.steps_per_epoch)
     with progress:
+        training = feeding.feed(
+            devices, data, lambda part: part.train(done, phase.end)
+        )
         model.fit(
-            data.train(done, phase.end),
+            training,
             steps_per_epoch=data.steps_per_epoch,
             initial_epoch=done,
             epochs=phase.end,
-            validation_data=data.validation,
+            **_validation(devices, data),
             shuffle=False,
             verbose=0,
             callbacks=[
@@ -163,6 +201,22 @@ def _fit_phase(run, phase, checkpoint, model, data, interruption, early_bird):
                 progress,
             ],
         )
+
+
+def _validation(devices, data):
+    """What `fit` is told about it."""
+    if not data.validation_size:
+        return {}
+    batches = feeding.feed(devices, data, lambda part: part.validation)
+    steps = feeding.steps(batches, data.validation_size, data.batch_size)
+    return {"validation_data": batches, "validation_steps": steps}
+
+
+def _test(devices, data):
+    """What `evaluate` is told of the test data."""
+    batches = feeding.feed(devices, data, lambda part: part.test)
+    steps = feeding.steps(batches, data.test_size, data.batch_size)
+    return {"x": batches, "steps": steps}
 
 
 def _orthogonality(run, begins):

@@ -182,13 +182,15 @@ def _stream(paths, labels):
         image = _decode(tf.gather(files, position))
         return position, image, tf.gather(targets, position)
 
-    def read(positions, seed=None):
+    def read(positions, seed=None, places=None):
         positions = tf.constant(positions, tf.int64)
         if seed is not None:
             shuffled = randomness.permutation(tf.size(positions), seed)
             positions = tf.gather(positions, shuffled)
+        if places is not None:
+            positions = tf.gather(positions, places)
         return tf.data.Dataset.from_tensor_slices(positions).map(
             example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
         )
 
-    return StreamSplit(labels, read)
+    return StreamSplit(labels, read, direct=True)

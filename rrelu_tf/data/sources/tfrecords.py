@@ -124,10 +124,16 @@ def _reader(builder, info, size):
     def read(positions, seed=None):
         wanted = np.zeros(size, bool)
         wanted[positions] = True
-        wanted = tf.constant(wanted)
-        order = tf.range(len(starts), dtype=tf.int64)
+        # A file of which nothing is wanted is not opened.
+        opened = [
+            number
+            for number, part in enumerate(np.split(wanted, starts[1:]))
+            if part.any()
+        ]
+        wanted, order = tf.constant(wanted), tf.constant(opened, tf.int64)
         if seed is not None:
-            order = randomness.permutation(len(starts), seed)
+            shuffled = randomness.permutation(len(opened), seed)
+            order = tf.gather(order, shuffled)
         files = tf.data.Dataset.from_tensor_slices(
             (tf.gather(paths, order), tf.gather(starts, order))
         )
