@@ -9,6 +9,7 @@ import tensorflow as tf
 from rrelu_tf.errors import UserError
 from rrelu_tf.scoring import filters
 from rrelu_tf.scoring.compiled import compiled
+from rrelu_tf.scoring.workers import own_copy
 
 
 def grasp(passes, *, temperature=200.0, per_class=100, classes=None):
@@ -40,13 +41,16 @@ def grasp(passes, *, temperature=200.0, per_class=100, classes=None):
     picked = _Picked(passes, classes, per_class)
     variables = _variables(passes)
     loss = _loss(passes.forward, temperature)
-    tensors = [variable.value for variable in variables]
-    gradient = _total(_gradient(loss, tensors), picked)
+    tensors = [own_copy(variable) for variable in variables]
+    shapes = [tuple(variable.shape) for variable in variables]
+    workers = passes.workers
+    gradient = _total(_gradient(loss, tensors), picked, shapes, workers)
     direction = [
         tf.cast(part, tensor.dtype)
         for part, tensor in zip(gradient, tensors, strict=True)
     ]
-    product = _total(_product(loss, tensors, direction), picked)
+    along = _product(loss, tensors, direction)
+    product = _total(along, picked, shapes, workers)
     by_variable = {
         id(variable): part * keras.ops.convert_to_numpy(variable)
         for variable, part in zip(variables, product, strict=True)
@@ -174,11 +178,11 @@ def _product(loss, tensors, direction):
     return product
 
 
-def _total(function, picked):
+def _total(function, picked, shapes, workers):
     """The sum of the parts over all batches, float64 arrays."""
     function = compiled(function)
-    total = None
-    for batch in picked:
+    total = [np.zeros(shape) for shape in shapes]
+    for batch in workers.own(picked):
         parts = [part.numpy().astype("float64") for part in function(*batch)]
-        total = parts if total is None else list(map(np.add, total, parts))
-    return total
+        total = list(map(np.add, total, parts))
+    return workers.total(total)

@@ -5,6 +5,7 @@ import functools
 from rrelu_tf.scoring import scored, taylor
 from rrelu_tf.scoring.examples import Examples
 from rrelu_tf.scoring.forward import Forward
+from rrelu_tf.scoring.workers import Workers
 
 
 class Passes:
@@ -46,6 +47,11 @@ class Passes:
         return scored.norms(self.model)
 
     @functools.cached_property
+    def workers(self):
+        """The `Workers` that go over the examples together."""
+        return Workers(self.model)
+
+    @functools.cached_property
     def forward(self):
         """The model in evaluation mode, a `Forward` that sees all of these."""
         return Forward(self.model, {**self.kernels, **self.norms})
@@ -64,5 +70,6 @@ class Passes:
     def taylor(self):
         """First-order terms of the loss, a `taylor.Taylor`."""
         return taylor.measure(
-            self.forward, self.kernels, self.norms, self.examples()
+            *(self.forward, self.kernels, self.norms),
+            *(self.examples(), self.workers),
         )

@@ -55,11 +55,12 @@ def rdt(
             f"over_mean={over_mean}"
         )
     function = compiled(_batch(passes, per_sample, per_weight, times_weights))
-    total, examples = None, 0
-    for images, labels in passes.examples():
+    total, examples = _zeros(passes.kernels, per_weight), np.zeros(())
+    for images, labels in passes.workers.own(passes.examples()):
         found = [part.numpy().astype("float64") for part in function(images)]
-        total = found if total is None else list(map(np.add, total, found))
-        examples += len(labels)
+        total = list(map(np.add, total, found))
+        examples = examples + len(labels)
+    examples, *total = passes.workers.total([examples, *total])
     scores, parts = {}, iter(total)
     for key, layer in passes.kernels.items():
         own = [next(parts) / examples for _ in range(_parts(layer, per_weight))]
@@ -93,15 +94,23 @@ def _batch(passes, per_sample, per_weight, times_weights):
             )
         nothing = 0 * tf.reduce_sum(logits)  # NaN, if one of them is
         zeros = [
-            tf.fill([filters.channels(layer)], nothing)
-            for layer in kernels.values()
-            for _ in range(_parts(layer, per_weight))
+            tf.fill(array.shape, nothing)
+            for array in _zeros(kernels, per_weight)
         ]
         return directions.accumulate(
             choose(logits), lambda step: tf.nest.flatten(along(step)), zeros
         )
 
     return function
+
+
+def _zeros(kernels, per_weight):
+    """A list of arrays (channels,), of all layers' sums."""
+    return [
+        np.zeros(filters.channels(layer))
+        for layer in kernels.values()
+        for _ in range(_parts(layer, per_weight))
+    ]
 
 
 def _parts(layer, per_weight):

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from rrelu_tf.scoring import filters
 from rrelu_tf.scoring.taylor import per_channel
+from rrelu_tf.scoring.workers import own_copy
 
 _ZERO = tf.UnconnectedGradients.ZERO
 
@@ -55,7 +56,7 @@ def of_batches(forward, kernels, images, *, factors):
         factors: dict: key -> list of what to multiply its weights' squares by.
     """
     weights = {
-        key: [weight.value for weight in filters.weights(layer)]
+        key: [own_copy(weight) for weight in filters.weights(layer)]
         for key, layer in kernels.items()
     }
     with _tape() as tape:

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from rrelu_tf.scoring import filters
 from rrelu_tf.scoring.compiled import compiled
 
 
@@ -28,10 +29,12 @@ class Moments:
             times the square of their mean.
     """
 
-    def __init__(self):
+    def __init__(self, channels):
         """No examples yet."""
         self.examples = 0
-        self.total = self.squares = self.batch_squares = 0.0
+        self.total = np.zeros(channels)
+        self.squares = np.zeros(channels)
+        self.batch_squares = np.zeros(channels)
 
     def add(self, values):
         """Adds a batch, a float array (examples, channels)."""
@@ -41,6 +44,17 @@ class Moments:
         self.total = self.total + total
         self.squares = self.squares + (values**2).sum(axis=0)
         self.batch_squares = self.batch_squares + total**2 / len(values)
+
+    @property
+    def sums(self):
+        """The sums, in a list."""
+        examples = np.array(self.examples, "float64")
+        return [examples, self.total, self.squares, self.batch_squares]
+
+    @sums.setter
+    def sums(self, sums):
+        examples, self.total, self.squares, self.batch_squares = sums
+        self.examples = int(examples)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +73,7 @@ class Taylor:
     norms: dict
 
 
-def measure(forward, kernels, norms, examples):
+def measure(forward, kernels, norms, examples, workers):
     """Runs the pass.
 
     Args:
@@ -67,14 +81,16 @@ def measure(forward, kernels, norms, examples):
         kernels: dict: key -> convolution or dense layer.
         norms: dict: key -> batch normalisation.
         examples: iterable of (images, labels) batches.
+        workers: the `Workers` that share them.
 
     Returns:
         A `Taylor`.
     """
+    scales = {key: layer.gamma.shape[0] for key, layer in norms.items()}
     found = Taylor(
-        kernels={key: Moments() for key in kernels},
-        gammas={key: Moments() for key in norms},
-        norms={key: Moments() for key in norms},
+        kernels={k: Moments(filters.channels(x)) for k, x in kernels.items()},
+        gammas={key: Moments(channels) for key, channels in scales.items()},
+        norms={key: Moments(channels) for key, channels in scales.items()},
     )
     betas = {
         key: keras.ops.convert_to_numpy(layer.beta)
@@ -82,7 +98,7 @@ def measure(forward, kernels, norms, examples):
         if layer.center
     }
     derivatives = by_channel(forward, {**kernels, **norms}, also_sums=betas)
-    for images, labels in examples:
+    for images, labels in workers.own(examples):
         by_scale, by_offset = derivatives(images, labels)
         for key in kernels:
             found.kernels[key].add(by_scale[key])
@@ -92,6 +108,14 @@ def measure(forward, kernels, norms, examples):
             if key in betas:
                 both = both - betas[key] * np.asarray(by_offset[key])
             found.gammas[key].add(both)
+    moments = [
+        each
+        for kind in (found.kernels, found.gammas, found.norms)
+        for each in kind.values()
+    ]
+    sums = workers.total([part for each in moments for part in each.sums])
+    for place, each in enumerate(moments):
+        each.sums = sums[4 * place : 4 * place + 4]
     return found
 
 
