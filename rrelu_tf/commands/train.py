@@ -29,6 +29,7 @@ from rrelu_tf.commands import (
 )
 from rrelu_tf.errors import UserError, WorkerLost
 from rrelu_tf.training.recipe import (
+    CACHES,
     EARLY_BIRDS,
     OF_THE_START,
     PRECISIONS,
@@ -190,6 +191,15 @@ _define(
     _STRING,
     "normalization",
     "Mean and deviation to normalise by; auto: the data set's own.",
+)
+flags.DEFINE_enum(
+    "cache",
+    Recipe.cache,
+    CACHES,
+    "Decoded images: kept in memory, on disk (in XDG_CACHE_HOME or ~/.cache, "
+    "for later runs, too), or none, decoded in every epoch; auto: in memory up "
+    "to 1 GiB.",
+    flag_values=FLAGS,
 )
 _define(
     _FLOAT,

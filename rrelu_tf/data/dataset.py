@@ -100,13 +100,22 @@ class Data:
             A `Data` of the same sizes.
 
         Raises:
-            UserError: if the batch size does not divide evenly.
+            UserError: if the batch size does not divide evenly, or a replica
+                would get no example of some batch.
         """
         if self.batch_size % count:
             raise UserError(
                 f"batch_size must divide evenly among {count} replicas. "
                 f"Received: batch_size={self.batch_size}"
             )
+        for size in (self.train_size, self.validation_size, self.test_size):
+            if 0 < size % self.batch_size < count:
+                raise UserError(
+                    f"Each of {count} replicas needs an example of every "
+                    f"batch, and one of {size} examples has "
+                    f"{size % self.batch_size}. "
+                    f"Received: batch_size={self.batch_size}"
+                )
         return dataclasses.replace(self, share=Share(index, count))
 
     def train(self, first_epoch=0, epochs=1):

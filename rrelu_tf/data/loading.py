@@ -5,15 +5,16 @@ import os
 
 import numpy as np
 
-from rrelu_tf.data import recipes
+from rrelu_tf.data import disk, recipes
 from rrelu_tf.data.augmentation import AUGMENTATIONS, TrainingTransform
 from rrelu_tf.data.dataset import Data
 from rrelu_tf.data.preprocessing import Preprocessing
 from rrelu_tf.data.sources import digits, folder, tfds_source
+from rrelu_tf.data.sources.cache import Cache
 from rrelu_tf.data.splitting import stratified
 from rrelu_tf.errors import UserError
 
-CACHES = ("auto", "memory", "none")
+CACHES = ("auto", "memory", "disk", "none")
 # The shorter side's resize before the centre crop: 256 for 224, as usual.
 _RESIZE_RATIO = 256 / 224
 
@@ -30,6 +31,7 @@ def load(
     augmentation="auto",
     normalization="auto",
     cache="auto",
+    cache_dir=None,
 ):
     """Loads, checks and splits a data set.
 
@@ -57,8 +59,11 @@ def load(
         normalization: "unit", "half" (to [-1, 1], as the OrthoReg authors),
             "imagenet", "cifar10", "cifar10_wrn", "standard" (mean and standard
             deviation of the training part), or "auto".
-        cache: "memory" decodes everything once, "none" streams, "auto" takes
-            memory up to 1 GiB of decoded pixels.
+        cache: "memory" decodes everything once, "disk" once and for all later
+            runs, "none" in every epoch; "auto" takes memory up to 1 GiB of
+            decoded pixels.
+        cache_dir: where "disk" keeps decoded images, a byte a pixel and
+            channel; None for `rrelu_tf` in XDG_CACHE_HOME or ~/.cache.
 
     Returns:
         A `Data`.
@@ -68,7 +73,8 @@ def load(
     """
     _check_numbers(batch_size, validation_split, seed, image_size)
     _check_choices(augmentation, normalization, cache)
-    source = _source(os.fspath(dataset), data_dir, download, image_size, cache)
+    kept = Cache(cache, cache_dir or disk.default_folder())
+    source = _source(os.fspath(dataset), data_dir, download, image_size, kept)
     training, validation = _split(source, validation_split, seed)
     preprocessing = _preprocessing(source, training, normalization, image_size)
     sized = image_size is not None

@@ -60,6 +60,7 @@ def load_data(recipe, *, data_dir=None, **options):
         "image_size": recipe.image_size,
         "augmentation": recipe.augmentation,
         "normalization": recipe.normalization,
+        "cache": recipe.cache,
     }
     return data.load(recipe.dataset, data_dir=data_dir, **chosen | options)
 

@@ -27,6 +27,7 @@ class Recipe:
     image_size: int | None = None
     augmentation: str = "auto"
     normalization: str = "auto"
+    cache: str = "auto"
     validation_split: float = 0.1
     batch_size: int = 128
     epochs: int = 12
@@ -163,6 +164,7 @@ OF_THE_START = (
     *("arch", "arch_options", "mixed_precision", "sync_batch_norm", "fused"),
 )
 
+CACHES = ("auto", "memory", "disk", "none")
 PRECISIONS = ("none", "float16", "bfloat16")
 PROTOCOLS = ("correct", "seed")
 EARLY_BIRDS = ("none", "distance", "fixed")
@@ -170,6 +172,7 @@ QUEUE = 5  # masks that must lie close to each other: You et al. (2020)
 
 RULES = {
     "image_size": ("at least 1", lambda value: value is None or value >= 1),
+    "cache": ("one of " + ", ".join(CACHES), lambda value: value in CACHES),
     "validation_split": ("at least 0 and below 1", _below_one),
     "batch_size": ("at least 1", lambda value: value >= 1),
     "epochs": ("at least 1", lambda value: value >= 1),

@@ -202,7 +202,7 @@ def test_standard_normalisation_is_measured_on_the_training_part_alone():
         {"augmentation": "crop_flop"},
         {"normalization": "imagnet"},
         {"normalization": "imagenet"},
-        {"cache": "disk"},
+        {"cache": "tape"},
         {"dataset": "./no/such/folder"},
         {"dataset": "mnits"},
         {"dataset": "huggingface:mnist"},

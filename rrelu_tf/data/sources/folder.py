@@ -28,7 +28,7 @@ def load(path, image_size, cache):
     Args:
         path: directory with `train/<class>/` and `test/<class>/`.
         image_size: as in `rrelu_tf.data.load`; only checked here.
-        cache: as in `rrelu_tf.data.load`.
+        cache: the `Cache`.
 
     Raises:
         UserError: for missing folders or images, fewer than two classes,
@@ -44,14 +44,18 @@ def load(path, image_size, cache):
     listings = [_listing(root / part, class_names) for part in _PARTS]
     kept, shapes = _decode_all([*listings[0][0], *listings[1][0]], cache)
     _check_sizes(shapes, root, image_size, cache)
-    splits = [_stream(paths, labels) for paths, labels in listings]
-    if kept is not None:
+    shape = next(iter(shapes)) if len(shapes) == 1 else (None, None, _CHANNELS)
+    if kept is None:
+        splits = [
+            cache.keep(_stream(paths, labels), shape, paths)
+            for paths, labels in listings
+        ]
+    else:
         images = np.split(kept, [len(listings[0][0])])
         splits = [
             MemorySplit(part, labels)
             for part, (_, labels) in zip(images, listings, strict=True)
         ]
-    shape = next(iter(shapes)) if len(shapes) == 1 else (None, None, _CHANNELS)
     return Source(
         name=root.resolve().name,
         class_names=class_names,
@@ -141,7 +145,7 @@ def _decode_all(paths, cache):
             done += 1
             shapes.add(image.shape)
             size += image.nbytes
-            fits = cache == "memory" or size <= LIMIT_BYTES
+            fits = cache.kind == "memory" or size <= LIMIT_BYTES
             if kept is not None and len(shapes) == 1 and fits:
                 kept.append(image)
             else:
@@ -155,7 +159,7 @@ def _decode_all(paths, cache):
             "every image must be a complete PNG, JPEG, BMP or GIF file. "
             f"Received: file={paths[done]}"
         ) from error
-    if kept is None or cache == "none":
+    if kept is None or cache.kind in ("disk", "none"):
         return None, shapes
     return np.stack(kept), shapes
 
@@ -168,11 +172,7 @@ def _check_sizes(shapes, root, image_size, cache):
             f"the images of {root} differ in size and need an image_size, "
             f"such as 224. Received: image_size={image_size}"
         )
-    if cache == "memory":
-        raise UserError(
-            f"the images of {root} differ in size and cannot be held in "
-            f"memory as one array. Received: cache={cache}"
-        )
+    cache.check(root, (None, None, _CHANNELS))
 
 
 def _stream(paths, labels):

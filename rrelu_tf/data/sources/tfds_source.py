@@ -20,7 +20,7 @@ def load(name, data_dir, download, image_size, cache):
         data_dir: TFDS's directory; None for its default.
         download: whether to download and prepare what is missing.
         image_size: as in `rrelu_tf.data.load`; only checked here.
-        cache: as in `rrelu_tf.data.load`.
+        cache: the `Cache`.
 
     Raises:
         UserError: for an unknown name, a directory without the data set,
@@ -38,7 +38,7 @@ def load(name, data_dir, download, image_size, cache):
     if _in_memory(builder, (train, test), shape, cache):
         splits = [_decode(builder, split, shape) for split in (train, test)]
     else:
-        splits = [tfrecords.stream(builder, split) for split in (train, test)]
+        splits = [_stream(builder, s, shape, cache) for s in (train, test)]
     for split, part in zip((train, test), splits, strict=True):
         _check_labels(part.labels, len(class_names), name, split)
     return Source(
@@ -86,21 +86,19 @@ def _split_names(builder, name):
 
 
 def _in_memory(builder, splits, shape, cache):
-    if cache != "auto":
-        _check_memory(builder.name, shape, cache)
-        return cache == "memory"
+    cache.check(builder.name, shape)
+    if cache.kind != "auto":
+        return cache.kind == "memory"
     if None in shape or recipes.recipe(builder.name).streamed:
         return False
     count = sum(builder.info.splits[split].num_examples for split in splits)
     return count * int(np.prod(shape)) <= LIMIT_BYTES
 
 
-def _check_memory(name, shape, cache):
-    if cache == "memory" and None in shape:
-        raise UserError(
-            f"the images of {name} differ in size and cannot be held in "
-            f"memory as one array. Received: cache={cache}"
-        )
+def _stream(builder, split, shape, cache):
+    found = tfrecords.stream(builder, split)
+    with tfrecords.naming_damage(builder, split):
+        return cache.keep(found, shape, builder.info.splits[split].filepaths)
 
 
 def _decode(builder, split, shape):
