@@ -24,6 +24,7 @@ from rrelu_tf.training import (
     workers,
 )
 from rrelu_tf.training.finite_loss import FiniteLoss
+from rrelu_tf.training.input_wait import InputWait
 from rrelu_tf.training.interruption import Interruption
 from rrelu_tf.training.measuring import Measuring
 from rrelu_tf.training.monitoring import Monitoring
@@ -102,6 +103,7 @@ def _train(recipe, path, devices, interruption, where, writes):
         validation=data.validation_size,
         test=data.test_size,
     )
+    watching = [interruption, InputWait()]
     with devices.scope(), building.precision(recipe.mixed_precision):
         model = building.make_model(
             recipe, data.num_classes, data.image_shape, start
@@ -112,7 +114,7 @@ def _train(recipe, path, devices, interruption, where, writes):
         with claim.claimed(path):
             run = run_folder.start(path, recipe, data, model, **where)
             early_bird = tickets.create(run, model, data)
-            _fit(run, model, data, devices, interruption, early_bird)
+            _fit(run, model, data, devices, watching, early_bird)
             # Made by all workers, as every model is; the chief draws it.
             last = run.last()
             if writes:
@@ -138,7 +140,7 @@ def _prepare(recipe, devices):
         tf.config.experimental.enable_op_determinism()
 
 
-def _fit(run, model, data, devices, interruption, early_bird):
+def _fit(run, model, data, devices, watching, early_bird):
     trainable = list(model.trainable_variables)
     for phase in phases.of(run.recipe):
         checkpoint = checkpoints.latest(run.checkpoints)
@@ -149,14 +151,14 @@ def _fit(run, model, data, devices, interruption, early_bird):
             phase.prepare(model, trainable)
             _fit_phase(
                 *(run, phase, checkpoint, model, data),
-                *(devices, interruption, early_bird),
+                *(devices, watching, early_bird),
             )
     if early_bird is not None:
         tickets.tell(early_bird)
 
 
 def _fit_phase(
-    run, phase, checkpoint, model, data, devices, interruption, early_bird
+    run, phase, checkpoint, model, data, devices, watching, early_bird
 ):
     """Goes on with a phase from the checkpoint, or from its own start."""
     recipe = run.recipe
@@ -191,7 +193,7 @@ def _fit_phase(
             shuffle=False,
             verbose=0,
             callbacks=[
-                interruption,
+                *watching,
                 FiniteLoss(),
                 *([] if early_bird is None else [early_bird]),
                 Measuring(schedule, recipe.monitor_zeta),
