@@ -1,7 +1,8 @@
-"""A split whose decoded images lie in one file, each where it can be found."""
+"""A split whose decoded images lie in one file, mapped into memory."""
 
+import dataclasses
+import functools
 import hashlib
-import math
 import os
 import pathlib
 
@@ -9,16 +10,40 @@ import numpy as np
 import tensorflow as tf
 
 from rrelu_tf import atomic
-from rrelu_tf.data import randomness
-from rrelu_tf.data.stream import StreamSplit
+from rrelu_tf.data.memory import MemorySplit
 from rrelu_tf.errors import UserError
+
+_READ = 256  # images that are decoded and written at a time
+
+
+@dataclasses.dataclass(frozen=True)
+class DiskSplit(MemorySplit):
+    """A `MemorySplit` whose pages the system fetches, and drops, as need be.
+
+    It gives the same batches, bit for bit.
+
+    Attributes:
+        path: of the file, uint8 [n, height, width, channels]; `images` is a
+            `numpy.memmap` of it.
+    """
+
+    path: pathlib.Path
+
+    @functools.cached_property
+    def _tensors(self):
+        with tf.init_scope(), tf.device("CPU"):
+            images = tf.raw_ops.ImmutableConst(
+                dtype=tf.uint8,
+                shape=self.images.shape,
+                memory_region_name=str(self.path),
+            )
+            return images, tf.constant(self.labels)
 
 
 def cached(split, shape, folder, files):
     """The split, decoded once for this run and all that come after.
 
-    An epoch reads its images in the order of `MemorySplit`, without the memory.
-    A file is made anew when its source has changed.
+    The file is made anew when its source has changed.
 
     Args:
         split: a `StreamSplit`.
@@ -27,18 +52,19 @@ def cached(split, shape, folder, files):
         files: paths of what the split is read from.
 
     Returns:
-        A `StreamSplit`.
+        A `DiskSplit`.
 
     Raises:
         UserError: if the folder cannot be written, or the disk is full.
     """
-    folder = pathlib.Path(folder).expanduser()
+    folder = pathlib.Path(folder).expanduser().absolute()
     path = folder / f"{_digest(files, shape)}.pixels"
-    size = math.prod(shape)
-    count = len(split.labels)
-    if not (path.is_file() and path.stat().st_size == count * size):
-        _write(path, split, count)
-    return StreamSplit(split.labels, _reader(path, split, shape), direct=True)
+    everything = (len(split.labels), *shape)
+    size = int(np.prod(everything))
+    if not (path.is_file() and path.stat().st_size == size):
+        _write(path, split)
+    images = np.memmap(path, np.uint8, mode="r", shape=everything)
+    return DiskSplit(images, split.labels, path)
 
 
 def default_folder():
@@ -57,7 +83,7 @@ def _digest(files, shape):
     return found.hexdigest()[:32]
 
 
-def _write(path, split, count):
+def _write(path, split):
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -65,38 +91,8 @@ def _write(path, split, count):
             f"cache_dir must be a folder that can be made, but: "
             f"{error.strerror}. Received: cache_dir={path.parent}"
         ) from error
-    images = split.read(np.arange(count)).as_numpy_iterator()
+    examples = split.read(np.arange(len(split.labels)))
+    batches = examples.batch(_READ).as_numpy_iterator()
     with atomic.path(path) as temporary, open(temporary, "wb") as file:
-        for _, image, _ in images:
-            file.write(image.tobytes())
-
-
-def _reader(path, split, shape):
-    """The function that a `StreamSplit` reads its examples with."""
-    size = math.prod(shape)
-    last = len(split.labels) - 1
-    labels = tf.constant(split.labels)
-
-    def example(position):
-        record = tf.data.FixedLengthRecordDataset(
-            str(path),
-            size,
-            header_bytes=position * size,
-            footer_bytes=(last - position) * size,
-            buffer_size=size,
-        ).get_single_element()
-        image = tf.reshape(tf.io.decode_raw(record, tf.uint8), shape)
-        return position, image, tf.gather(labels, position)
-
-    def read(positions, seed=None, places=None):
-        positions = tf.constant(positions, tf.int64)
-        if seed is not None:
-            shuffled = randomness.permutation(tf.size(positions), seed)
-            positions = tf.gather(positions, shuffled)
-        if places is not None:
-            positions = tf.gather(positions, places)
-        return tf.data.Dataset.from_tensor_slices(positions).map(
-            example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
-        )
-
-    return read
+        for _, images, _ in batches:
+            file.write(images.tobytes())

@@ -36,7 +36,7 @@ class Cache:
             )
 
     def keep(self, split, shape, files):
-        """A `StreamSplit`, or what "disk" makes of it; see `disk.cached`."""
+        """The `StreamSplit`, or what "disk" makes of it: `disk.cached`."""
         if self.kind != "disk":
             return split
         return disk.cached(split, shape, self.folder, files)
