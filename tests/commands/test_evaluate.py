@@ -322,7 +322,7 @@ def no_signature(_, folder):
         (lambda t, _: [f"--run={t}", "--dense=a.keras"], "must exist.*a.keras"),
         (lambda t, _: [f"--run={t}", "--orthogonality"], "Only convolutions"),
         (lambda *_: ["--model=a.npz"], "give --arch.*arch=None$"),
-        (lambda *_: ["--model=a.npz", "--arch=fcnn"], "file that exists.*a.npz$"),
+        (lambda *_: ["--model=a.npz", "--arch=fcnn"], "exists.*a.npz$"),
         (lambda t, _: [f"--run={t}", "--json=/missing/a"], "path=/missing/a$"),
     ],
 )
