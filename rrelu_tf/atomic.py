@@ -55,6 +55,25 @@ def write_text(final, text):
     write_bytes(final, text.encode())
 
 
+def make_folder(folder, name):
+    """Makes a folder and its parents where they are missing.
+
+    Args:
+        folder: path of the folder.
+        name: what the user calls it, for the error.
+
+    Raises:
+        UserError: if the system cannot make it.
+    """
+    try:
+        pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{name} must be a folder that can be made, but: "
+            f"{error.strerror}. Received: {name}={folder}"
+        ) from error
+
+
 def leftovers(folder, *names):
     """The temporary files that killed processes left behind.
 

@@ -30,7 +30,7 @@ def lost(level, node):
 def whole(level, node):
     """Why a node keeps every channel: one clause."""
     if node.training:
-        return "opaque: called with training=True"
+        return f"opaque: {level.barrier(node)}"
     if opaque(level, node):
         kind = type(node.layer)
         advice = "; see rrelu_tf.strip.register" if registrable(kind) else ""

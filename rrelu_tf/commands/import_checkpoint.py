@@ -71,13 +71,7 @@ def _check(values):
 def _write(model, out):
     from rrelu_tf.models import keras_file, seed_weights
 
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"out's folder must be writable, but: {error.strerror}. "
-            f"Received: out={out}"
-        ) from error
+    atomic.make_folder(out.parent, "out")
     if out.suffix == ".npz":
         with atomic.path(out) as temporary, temporary.open("wb") as file:
             seed_weights.save_seed_weights(model, file)

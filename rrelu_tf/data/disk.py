@@ -11,7 +11,6 @@ import tensorflow as tf
 
 from rrelu_tf import atomic
 from rrelu_tf.data.memory import MemorySplit
-from rrelu_tf.errors import UserError
 
 _READ = 256  # images that are decoded and written at a time
 
@@ -84,13 +83,7 @@ def _digest(files, shape):
 
 
 def _write(path, split):
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"cache_dir must be a folder that can be made, but: "
-            f"{error.strerror}. Received: cache_dir={path.parent}"
-        ) from error
+    atomic.make_folder(path.parent, "cache_dir")
     examples = split.read(np.arange(len(split.labels)))
     batches = examples.batch(_READ).as_numpy_iterator()
     with atomic.path(path) as temporary, open(temporary, "wb") as file:
