@@ -85,7 +85,10 @@ def test_a_json_about_other_things_is_passed_by(fcnn, tmp_path):
     npz = write(tmp_path, None, left_out=())
     for content in ({"run": 3}, [1, 2], "text", None):
         (tmp_path / "net.json").write_text(json.dumps(content))
+        fcnn.get_layer("fc1").kernel.assign(np.zeros((4, 500)))
         models.load_seed_weights(fcnn, npz)
+        stored = np.load(npz)["w/fc1.weight"]
+        assert np.array_equal(fcnn.get_layer("fc1").kernel, stored.T)
 
 
 @pytest.mark.parametrize(
