@@ -3,10 +3,12 @@
     python benchmarks/depth.py
 
 CPU seconds (user + system) of `strip` on masked models of keras.applications:
-medians of 5 calls, after one that warms up. Through ResNet50, 101 and 152 goes
-a straight line, fitted by least squares. Writes `benchmarks/results/depth.csv`.
+medians of 5 calls, after one that warms up, each on a heap without the garbage
+of the one before. Through ResNet50, 101 and 152 goes a straight line, fitted by
+least squares. Writes `benchmarks/results/depth.csv`.
 """
 
+import gc
 import statistics
 import time
 
@@ -27,6 +29,7 @@ def measure(name):
     masked = applications.masked(model, applications.halves(model))
     times = []
     for _ in range(1 + _ROUNDS):
+        gc.collect()
         start = time.process_time()
         rrelu_tf.strip(masked)
         times.append(time.process_time() - start)
