@@ -10,6 +10,7 @@ from rrelu_tf.pruning import chains
 from rrelu_tf.pruning.wrappers import kinds
 from rrelu_tf.pruning.wrappers.bare import bare, bare_layers, wrappers
 from rrelu_tf.pruning.wrappers.turns import Turns
+from rrelu_tf.pruning.wrappers.wrapper import CallbackMissing
 from rrelu_tf.scoring import score
 from rrelu_tf.strip.cloning import copy_weights
 
@@ -77,8 +78,7 @@ class UpdatePruningStep(keras.callbacks.Callback):
             Turns(self.model, self._twin, wrappers, labels)
             for wrappers in alike.values()
         ]
-        # One that failed for want of this callback cannot be traced again.
-        self.model.make_train_function(force=True)
+        self._watch_steps()
         for wrapper in found.values():
             wrapper.driven = True
             if wrapper.steps() < 0:
@@ -86,6 +86,7 @@ class UpdatePruningStep(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch, logs=None):
         """Begins a step: masks anew if the schedule says so."""
+        self._begun = True
         score_once = functools.cache(self._score)
         for turns in self._turns:
             turns.step(
@@ -111,6 +112,24 @@ class UpdatePruningStep(keras.callbacks.Callback):
             wrapper.driven = False
         self._turns = []
         self.model.train_function = None  # to be traced anew, and checked
+
+    def _watch_steps(self):
+        """From now on the model takes no step that was not begun.
+
+        Training that was broken off never comes to `on_train_end`; it must
+        not go on without this callback.
+        """
+        # One that failed for want of this callback cannot be traced again.
+        self.model.make_train_function(force=True)
+        step, self._begun = self.model.train_function, False
+
+        def begun_step(iterator):
+            if not self._begun:
+                raise CallbackMissing
+            self._begun = False
+            return step(iterator)
+
+        self.model.train_function = begun_step
 
     def _zero(self):
         for turns in self._turns:

@@ -10,6 +10,22 @@ from rrelu_tf.pruning.wrappers import kinds, options
 from rrelu_tf.strip import keras_2
 
 
+class CallbackMissing(UserError):
+    """Training without `UpdatePruningStep`."""
+
+    def __init__(self, *_):
+        """Says so in one line, and in Keras's hands, too.
+
+        What a layer raises Keras makes again, with a page of its own: that is
+        passed over.
+        """
+        super().__init__(
+            "A model of prune_channels needs its callback in training: "
+            "fit(..., callbacks=[rrelu_tf.UpdatePruningStep()]). "
+            "Received: callbacks=none of this kind"
+        )
+
+
 @keras.saving.register_keras_serializable(package="rrelu_tf")
 class PruneChannels(keras.layers.Wrapper):
     """Computes what its layer does, and holds a mask of the layer's channels.
@@ -88,11 +104,7 @@ class PruneChannels(keras.layers.Wrapper):
     def call(self, inputs, training=None, **kwargs):
         """What the layer computes."""
         if training and not self.driven:
-            raise UserError(
-                "A model of prune_channels needs the UpdatePruningStep "
-                "callback in training: fit(..., callbacks=[rrelu_tf."
-                f"UpdatePruningStep()]). Received: {self.name} without it"
-            )
+            raise CallbackMissing
         return self.layer(inputs, **kwargs)
 
     def compute_output_shape(self, input_shape):

@@ -176,10 +176,44 @@ def test_a_sparsity_that_the_floor_does_not_allow_is_refused_at_once():
 def test_training_without_the_callback_is_an_error_again_and_again():
     model = pruned()
     for _ in range(2):
-        with pytest.raises(UserError, match="needs the UpdatePruningStep"):
-            model.fit(*nets.data(), verbose=0)
+        assert_needs_the_callback(model)
         nets.fit(model)
     model.evaluate(*nets.data(), verbose=0)
+
+
+def assert_needs_the_callback(model):
+    with pytest.raises(UserError) as caught:
+        model.fit(*nets.data(), verbose=0)
+    said = str(caught.value)
+    assert "callbacks=[rrelu_tf.UpdatePruningStep()]" in said
+    assert said.endswith("Received: callbacks=none of this kind")
+    assert "\n" not in said
+
+
+class Breaks(keras.callbacks.Callback):
+    """Ends training by an exception."""
+
+    def __init__(self, place):
+        super().__init__()
+        setattr(self, place, self._break)
+
+    def _break(self, *args, **kwargs):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    "place", ["on_train_begin", "on_train_batch_end", "on_epoch_end"]
+)
+def test_it_is_an_error_after_training_that_was_broken_off(place):
+    model = pruned()
+    with pytest.raises(KeyboardInterrupt):
+        nets.fit(model, 1, Breaks(place))
+    before = int(model.get_layer("wide").pruning_step)
+    for _ in range(2):
+        assert_needs_the_callback(model)
+    nets.fit(model)
+    after = int(model.get_layer("wide").pruning_step)
+    assert after == before + nets.BATCHES
 
 
 def test_the_callback_refuses_a_model_that_it_cannot_prune():
