@@ -8,7 +8,7 @@ from rrelu_tf.pruning.wrappers.zeroing import Zeroing
 
 
 class Turns:
-    """The wrappers of one schedule and score, and their masks."""
+    """The wrappers of one schedule, step and score, and their masks."""
 
     def __init__(self, model, twin, wrappers, labels):
         """Takes charge of wrappers.
@@ -16,7 +16,8 @@ class Turns:
         Args:
             model: the wrapped `keras.Model`.
             twin: what `bare` makes of it.
-            wrappers: dict: key -> wrapper, all of the same settings.
+            wrappers: dict: key -> wrapper, all of the same settings and as
+                many steps.
             labels: as of `choosing.choose`.
         """
         self._wrappers = wrappers

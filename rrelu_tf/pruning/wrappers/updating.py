@@ -73,7 +73,8 @@ class UpdatePruningStep(keras.callbacks.Callback):
         labels = chains.chained(self._twin, list(inner))
         alike = {}
         for key, wrapper in inner.items():
-            alike.setdefault(wrapper.settings(), {})[key] = wrapper
+            begun = max(wrapper.steps(), 0)  # each goes on from its own step
+            alike.setdefault((wrapper.settings(), begun), {})[key] = wrapper
         self._turns = [
             Turns(self.model, self._twin, wrappers, labels)
             for wrappers in alike.values()

@@ -53,11 +53,11 @@ def prune_channels(
             gradients need the callback's `data`.
         scope: "layer", TFMOT's meaning: each layer loses the schedule's
             share. "global" compares the scores of all the layers that were
-            wrapped with the same arguments; channels that go together count
-            once. Mind what scores are of: L1 norms
-            are sums over a filter, so that layers of few inputs, depthwise
-            ones above all, would go first and whole; hence the floor, and
-            `score_options={"normalize": "layer"}`.
+            wrapped with the same arguments and are in the same step of the
+            schedule; channels that go together count once. Mind what scores
+            are of: L1 norms are sums over a filter, so that layers of few
+            inputs, depthwise ones above all, would go first and whole; hence
+            the floor, and `score_options={"normalize": "layer"}`.
         min_fraction: in [0, 1), what each layer keeps at least, rounded up and
             never nothing. None: 0 in scope "layer", 0.05 in scope "global".
         soft: whether channels that are masked train on from zeros until the

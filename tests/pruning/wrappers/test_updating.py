@@ -9,6 +9,7 @@ from keras import layers
 import rrelu_tf
 from rrelu_tf.errors import UserError
 from rrelu_tf.pruning.schedules import ConstantSparsity, PolynomialDecay
+from rrelu_tf.pruning.wrappers import PruningPolicy
 
 
 class Each(keras.callbacks.Callback):
@@ -165,6 +166,29 @@ def test_layers_of_several_schedules_and_scores_are_pruned_each_by_its_own():
         "depthwise": 6,
         "project": 6,
     }
+
+
+def test_layers_that_are_wrapped_later_begin_later():
+    class Narrow(PruningPolicy):
+        def allow_pruning(self, layer):
+            return layer.name == "narrow"
+
+    schedule = nets.growing(0.5)
+    model = pruned(schedule=schedule, pruning_policy=Narrow())
+    nets.fit(model)
+    model = pruned(model, schedule)
+    each = Each(lambda model: {k: x.steps() for k, x in wrappers(model)})
+    nets.fit(model, 1, each, steps_per_epoch=2)
+    assert each.seen == [{"wide": 1, "narrow": 5}, {"wide": 2, "narrow": 6}]
+    wide, narrow = schedule(2)[1], schedule(6)[1]
+    assert nets.alive(model) == {
+        "wide": round(10 * (1 - wide)),
+        "narrow": round(8 * (1 - narrow)),
+    }
+
+
+def wrappers(model):
+    return rrelu_tf.pruning.wrappers.bare.wrappers(model).items()
 
 
 def test_a_sparsity_that_the_floor_does_not_allow_is_refused_at_once():
