@@ -2,6 +2,9 @@
 
 import numbers
 
+import numpy as np
+import tensorflow as tf
+
 from rrelu_tf.errors import UserError
 from rrelu_tf.pruning.schedules.base import Frequent, check_sparsity
 
@@ -55,8 +58,11 @@ class PolynomialDecay(Frequent):
     def __call__(self, step):
         """(whether this step has a turn, the sparsity)."""
         step = int(step)
-        length = self.end_step - self.begin_step
-        done = min(1.0, max(0.0, (step - self.begin_step) / length))
-        change = self.initial_sparsity - self.final_sparsity
-        sparsity = self.final_sparsity + change * (1 - done) ** self.power
-        return self.has_turn(step), sparsity
+        # TFMOT's order, precision and power: NumPy's is another in some bits.
+        one, zero = np.float32(1), np.float32(0)
+        length = np.float32(self.end_step - self.begin_step)
+        done = np.float32(step - self.begin_step) / length
+        left = one - min(one, max(zero, done))
+        change = np.float32(self.initial_sparsity - self.final_sparsity)
+        gone = change * tf.pow(left, float(self.power)).numpy()
+        return self.has_turn(step), gone + np.float32(self.final_sparsity)

@@ -11,8 +11,6 @@ _FLOORS = {"layer": 0.0, "global": 0.05}
 def choose(scores, sparsity, *, labels, scope, min_fraction):
     """The channels that stay, and the scores from which they do.
 
-    Source of the number: TFMOT's `Pruning._update_mask`, in its precision.
-
     Args:
         scores: dict: key -> float array (channels,).
         sparsity: numpy.float32 in [0, 1).
@@ -35,7 +33,7 @@ def choose(scores, sparsity, *, labels, scope, min_fraction):
     gone = np.zeros(len(groups.scores), bool)
     for number in np.unique(block):
         total = int((block == number).sum())
-        count = total - _kept(total, sparsity)
+        count = total - staying(total, sparsity)
         there = candidates[block[candidates] == number]
         if len(there) < count:
             raise UserError(
@@ -52,7 +50,10 @@ def choose(scores, sparsity, *, labels, scope, min_fraction):
     return keep, lowest
 
 
-def _kept(total, sparsity):
-    """int: how many of so many channels stay."""
+def staying(total, sparsity):
+    """int: how many of so many channels stay.
+
+    Source: TFMOT's `Pruning._update_mask`, in its precision.
+    """
     left = np.float32(total) * (np.float32(1) - np.float32(sparsity))
     return max(int(np.round(left)), 1)

@@ -14,6 +14,8 @@ import rrelu_tf
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 UNITS, STEPS = 30, 12
+# A channel more or less is a matter of the last bit in some of these steps.
+MANY, WIDTHS = 1000, (3, 100, 500, 512)
 
 
 def schedules(home):
@@ -98,8 +100,26 @@ def beside():
                 lambda layer: layer.mask.numpy(),
             ),
         ]
+    found["kept"] = {
+        power: [kept(long(theirs, power)), kept(long(ours, power))]
+        for power in (1, 1.5, 3)
+    }
     found["refused"] = refused(theirs, tf_keras)
     return found
+
+
+def long(home, power):
+    """A decay of many steps."""
+    return home.PolynomialDecay(0.0, 0.75, 0, MANY, power, frequency=1)
+
+
+def kept(schedule):
+    """For each width, the channels that stay after each step."""
+    from rrelu_tf.pruning import schedules
+    from rrelu_tf.pruning.wrappers.choosing import staying
+
+    asked = [schedules.asked(schedule, n + 1)[1] for n in range(MANY)]
+    return [[staying(width, gone) for gone in asked] for width in WIDTHS]
 
 
 def refused(theirs, tf_keras):
@@ -152,10 +172,16 @@ def test_the_same_schedule_reaches_the_same_sparsity_in_every_step(found, name):
 @pytest.mark.parametrize("name", schedules(rrelu_tf.pruning.schedules))
 def test_our_schedules_say_what_tfmots_say(found, name):
     theirs, ours, from_config = found["says"][name]
-    np.testing.assert_allclose(ours, theirs, atol=1e-6)
-    np.testing.assert_allclose(from_config, theirs, atol=1e-6)
+    assert ours == theirs
+    assert from_config == theirs
     theirs, ours = found["configs"][name]
     assert ours == theirs
+
+
+def test_our_decay_keeps_tfmots_number_of_channels_in_every_step(found):
+    assert len(found["kept"]) == 3
+    for theirs, ours in found["kept"].values():
+        assert ours == theirs
 
 
 def test_what_is_of_keras_2_is_refused_in_one_line(found):
