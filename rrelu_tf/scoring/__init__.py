@@ -1,3 +1,3 @@
 """Importance scores: one file each, one signature."""
 
-from rrelu_tf.scoring.registry import methods, score, scores
+from rrelu_tf.scoring.registry import check, methods, score, scores

@@ -34,6 +34,7 @@ _METHODS = {
     "grasp": grasp,
     "random": random,
 }
+_ON_DATA = ("fisher", "orthoreg", "tfo", "rdt", "grasp")
 
 
 def score(
@@ -125,6 +126,31 @@ def scores(
     }
 
 
+def check(
+    model,
+    method,
+    data=None,
+    samples=10_000,
+    protocol=None,
+    *,
+    batch_size=128,
+    normalize=None,
+    **options,
+):
+    """Refuses arguments that `score` would refuse, and computes nothing.
+
+    Args: all as of `score`.
+
+    Raises:
+        UserError: an unknown method or option, or one outside its range; a
+            score by gradients of no data, or of data of another kind.
+    """
+    passes = _passes(model, data, samples, protocol, batch_size)
+    _checked(passes, method, protocol, normalize, options)
+    if method in _ON_DATA:
+        passes.examples()
+
+
 def methods():
     """List of the methods' names."""
     return list(_METHODS)
@@ -138,7 +164,8 @@ def _passes(model, data, samples, protocol, batch_size):
     return Passes(model, data, samples, batch_size=batch_size, whole=whole)
 
 
-def _scored(passes, method, protocol, normalize, options):
+def _checked(passes, method, protocol, normalize, options):
+    """A method's function and all of its options."""
     if method not in _METHODS:
         near = difflib.get_close_matches(str(method), _METHODS, n=1)
         hint = f"; did you mean {near[0]}?" if near else "."
@@ -146,19 +173,24 @@ def _scored(passes, method, protocol, normalize, options):
             f"method must be one of {', '.join(_METHODS)}{hint} "
             f"Received: method={method}"
         )
-    function, model = _METHODS[method], passes.model
+    function = _METHODS[method]
     arguments.check_options(method, function, options)
     arguments.check_choice("normalize", normalize, [None, "layer"])
     if protocol == "seed":
-        fixed = seed_protocol.score_options(model, method)
+        fixed = seed_protocol.score_options(passes.model, method)
         given = {name: (options.get(name, x), x) for name, x in fixed.items()}
         seed_protocol.check(protocol, normalize=(normalize, None), **given)
         options = options | fixed
+    return function, options
+
+
+def _scored(passes, method, protocol, normalize, options):
+    function, options = _checked(passes, method, protocol, normalize, options)
     found = function(passes, **options)
     if not found:
         raise UserError(
             f"No layer of the model has a {method} score. "
-            f"Received: model={model.name}"
+            f"Received: model={passes.model.name}"
         )
     for key, values in found.items():
         wrong = int((~np.isfinite(values)).sum())

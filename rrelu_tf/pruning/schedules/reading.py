@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from rrelu_tf.errors import UserError
+from rrelu_tf.pruning.schedules.base import PruningSchedule
 from rrelu_tf.pruning.schedules.constant_sparsity import ConstantSparsity
 from rrelu_tf.pruning.schedules.polynomial_decay import PolynomialDecay
 
@@ -49,13 +50,13 @@ def get(schedule):
             "registered by keras.saving.register_keras_serializable. "
             f"Received: class_name={name}"
         )
+    rule = f"A schedule's config must be a dict of the arguments of {name}."
+    if not isinstance(config, dict):
+        raise UserError(f"{rule} Received: config={config}")
     try:
         return made.from_config(dict(config))
     except TypeError as error:  # arguments that the class does not have
-        raise UserError(
-            f"A schedule's config must be the arguments of {name}. "
-            f"Received: config={config}"
-        ) from error
+        raise UserError(f"{rule} Received: config={config}") from error
 
 
 def serialize(schedule):
@@ -81,7 +82,10 @@ def asked(schedule, step):
     Raises:
         UserError: a sparsity outside [0, 1) in a step with a turn.
     """
-    turn, sparsity = schedule(keras.ops.convert_to_tensor(step, "int64"))
+    number = step
+    if not isinstance(schedule, PruningSchedule):  # TFMOT's take tensors
+        number = keras.ops.convert_to_tensor(step, "int64")
+    turn, sparsity = schedule(number)
     turn, sparsity = bool(turn), np.float32(sparsity)
     if turn and not 0 <= sparsity < 1:
         raise UserError(

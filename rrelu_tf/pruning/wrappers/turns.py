@@ -8,7 +8,11 @@ from rrelu_tf.pruning.wrappers.zeroing import Zeroing
 
 
 class Turns:
-    """The wrappers of one schedule, step and score, and their masks."""
+    """The wrappers of one schedule, step and score, and their masks.
+
+    Attributes:
+        scored: (a method of `rrelu_tf.score`, dict of its options).
+    """
 
     def __init__(self, model, twin, wrappers, labels):
         """Takes charge of wrappers.
@@ -30,7 +34,7 @@ class Turns:
             "scope": first.scope,
             "min_fraction": first.min_fraction,
         }
-        self._scored = first.score, first.score_options
+        self.scored = first.score, first.score_options
         self._zero = Zeroing(model, twin, wrappers)
         self._choose(
             {key: np.ones(len(labels[key])) for key in wrappers},
@@ -58,7 +62,7 @@ class Turns:
         self._zero()
 
     def _make_masks(self, score, sparsity):
-        found = score(*self._scored)
+        found = score(*self.scored)
         scores = {key: found[key] for key in self._wrappers}
         if not self._soft:  # what is gone is the first to go
             for key, wrapper in self._wrappers.items():

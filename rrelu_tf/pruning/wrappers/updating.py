@@ -11,7 +11,7 @@ from rrelu_tf.pruning.wrappers import kinds
 from rrelu_tf.pruning.wrappers.bare import bare, bare_layers, wrappers
 from rrelu_tf.pruning.wrappers.turns import Turns
 from rrelu_tf.pruning.wrappers.wrapper import CallbackMissing
-from rrelu_tf.scoring import score
+from rrelu_tf.scoring import check, score
 from rrelu_tf.strip.cloning import copy_weights
 
 
@@ -36,8 +36,9 @@ class UpdatePruningStep(keras.callbacks.Callback):
 
     Raises:
         UserError: when training begins: a model that has no wrapper that can
-            lose channels, or a score by gradients without data; a model
-            compiled with `steps_per_execution`.
+            lose channels, or is compiled with `steps_per_execution`; a score
+            by gradients without data, or options that it does not have. At a
+            turn of the schedule: what else `rrelu_tf.score` refuses.
     """
 
     def __init__(self, data=None, samples=10_000, batch_size=128):
@@ -79,6 +80,8 @@ class UpdatePruningStep(keras.callbacks.Callback):
             Turns(self.model, self._twin, wrappers, labels)
             for wrappers in alike.values()
         ]
+        for turns in self._turns:
+            check(self._twin, **self._arguments(*turns.scored))
         self._watch_steps()
         for wrapper in found.values():
             wrapper.driven = True
@@ -141,4 +144,8 @@ class UpdatePruningStep(keras.callbacks.Callback):
         for key, layer in bare_layers(self._twin).items():
             if not isinstance(layer, keras.Model):
                 copy_weights(self._layers[key], layer)
-        return score(self._twin, method, **self._data, **json.loads(options))
+        return score(self._twin, **self._arguments(method, json.loads(options)))
+
+    def _arguments(self, method, options):
+        """What `score` is asked."""
+        return {"method": method, **self._data, **options}

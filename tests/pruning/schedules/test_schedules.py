@@ -60,6 +60,15 @@ def test_a_registered_schedule_of_ones_own_is_found_again():
     assert schedules.get(config).sparsity == 0.125
 
 
+class Listed(Own):
+    def __call__(self, step):
+        return step in {1, 3}, self.sparsity
+
+
+def test_a_schedule_of_ones_own_is_given_an_int():
+    assert turns(Listed()) == [1, 3]
+
+
 def test_what_a_schedule_of_ones_own_returns_is_checked():
     assert schedules.asked(Own(), 5) == (True, np.float32(0.25))
     with pytest.raises(UserError, match=r"\[0, 1\).*Own at step 5=1.0"):
@@ -95,6 +104,12 @@ def test_what_a_schedule_of_ones_own_returns_is_checked():
                 {"class_name": "ConstantSparsity", "config": {"half": 1}}
             ),
             "config={'half': 1}",
+        ),
+        (
+            lambda: schedules.get(
+                {"class_name": "ConstantSparsity", "config": "abc"}
+            ),
+            "config=abc",
         ),
     ],
 )

@@ -258,9 +258,19 @@ def test_several_steps_in_one_execution_are_refused():
         nets.fit(model)
 
 
-def test_a_score_by_gradients_needs_the_callbacks_data():
-    with pytest.raises(UserError, match="Received: data=None"):
-        nets.fit(pruned(schedule=nets.constant(), score="fisher"))
+@pytest.mark.parametrize(
+    ("given", "received"),
+    [
+        ({"score": "fisher"}, "data=None"),
+        ({"score_options": {"nope": 1}}, "nope=1"),
+        ({"score_options": {"normalize": "net"}}, "normalize=net"),
+    ],
+)
+def test_what_no_score_comes_of_is_refused_before_training(given, received):
+    model = pruned(schedule=nets.constant(begin=100), **given)
+    with pytest.raises(UserError, match=f"Received: {received}"):
+        nets.fit(model)
+    assert int(model.get_layer("wide").pruning_step) == -1
 
 
 def test_a_list_of_layers_makes_a_model_whose_output_stays_whole():
