@@ -3,6 +3,7 @@
 import keras
 
 from rrelu_tf.errors import UserError
+from rrelu_tf.strip import keras_2
 
 
 def check(model, image_shape, class_count):
@@ -15,8 +16,9 @@ def check(model, image_shape, class_count):
 
     Raises:
         UserError: unless it maps one batch of such images to logits
-            `(batch, class_count)`.
+            `(batch, class_count)`; a model of tf_keras.
     """
+    keras_2.refuse(model)
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise UserError(
             "The model must have one input and one output. Received: "

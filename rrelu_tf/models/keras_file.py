@@ -1,5 +1,6 @@
 """Models in .keras files."""
 
+import json
 import pathlib
 import zipfile
 import zlib
@@ -12,27 +13,48 @@ import rrelu_tf.strip  # noqa: F401
 from rrelu_tf import atomic
 from rrelu_tf.errors import UserError
 
+# What reading a file raises that is cut, altered or of other classes.
+_BROKEN = (
+    *(OSError, ValueError, TypeError, KeyError, AttributeError, EOFError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+
 
 def load(path):
     """The model in a `.keras` file, not compiled.
 
     Raises:
-        UserError: a file that is not there, or cannot be read as one.
+        UserError: a file that is not there, or cannot be read as one, as of
+            what TFMOT wrapped.
     """
     path = pathlib.Path(path)
     if not path.is_file():
         raise UserError(f"The model's file must exist. Received: model={path}")
     try:
         return keras.saving.load_model(path, compile=False)
-    except (
-        *(OSError, ValueError, TypeError, KeyError, AttributeError, EOFError),
-        *(zipfile.BadZipFile, zlib.error),
-    ) as error:
+    except _BROKEN as error:
+        if _is_of_keras_2(path):
+            raise UserError(
+                "A .keras file of Keras 2 (tf_keras) must be of Keras's own "
+                "layers alone: load it by tf_keras, call tfmot.sparsity.keras."
+                "strip_pruning on what TFMOT wrapped, and save that. "
+                f"Received: model={path}"
+            ) from error
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise UserError(
             f"A .keras file must be whole and readable, but: {reason[0]} "
             f"Received: model={path}"
         ) from error
+
+
+def _is_of_keras_2(path):
+    """Whether tf_keras wrote the file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            metadata = json.loads(archive.read("metadata.json"))
+        return metadata["keras_version"].startswith("2.")
+    except _BROKEN:
+        return False
 
 
 def save(model, path):

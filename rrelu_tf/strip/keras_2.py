@@ -2,24 +2,45 @@
 
 from rrelu_tf.errors import UserError
 
+_TFMOT = "tensorflow_model_optimization.python.core.sparsity"
 
-def refuse(thing):
-    """Refuses what tf_keras or TFMOT made, saying what to call instead.
+
+def is_tf_keras(thing):
+    """Whether something is an object of tf_keras, without importing it."""
+    return _is_of("tf_keras", thing)
+
+
+def is_tfmots(thing):
+    """Whether something is an object of TFMOT's pruning, not imported."""
+    return _is_of(_TFMOT, thing)
+
+
+def refuse(thing, then="call this again"):
+    """Refuses what tf_keras or TFMOT made, saying what to do instead.
 
     Args:
-        thing: any object; tf_keras is not imported to look at it.
+        thing: any object.
+        then: what to do with the same model of Keras 3, for the message.
 
     Raises:
         UserError: an object of a class of `tf_keras`, TFMOT's wrappers too.
     """
-    kinds = type(thing).__mro__
-    if not any(kind.__module__.split(".")[0] == "tf_keras" for kind in kinds):
+    if not is_tf_keras(thing):
         return
-    kind = f"{kinds[0].__module__.split('.')[0]}.{kinds[0].__name__}"
+    parts = (thing, *getattr(thing, "submodules", ()))
+    strip = "call tfmot.sparsity.keras.strip_pruning on what TFMOT wrapped, "
+    kind = type(thing)
     raise UserError(
-        "rrelu_tf works on Keras 3, and this is of Keras 2 (tf_keras), TFMOT's:"
-        " call tfmot.sparsity.keras.strip_pruning on what TFMOT wrapped, build "
-        "the model again by `import keras`, give it "
-        "set_weights(old.get_weights()) and call rrelu_tf.prune_channels. "
-        f"Received: {getattr(thing, 'name', 'model')}={kind}"
+        "rrelu_tf works on Keras 3, and this is of Keras 2 (tf_keras): "
+        f"{strip if any(map(is_tfmots, parts)) else ''}build the model again "
+        "by `import keras`, give it set_weights(old.get_weights()) and "
+        f"{then}. Received: {getattr(thing, 'name', 'model')}="
+        f"{kind.__module__.partition('.')[0]}.{kind.__name__}"
+    )
+
+
+def _is_of(package, thing):
+    return any(
+        f"{kind.__module__}.".startswith(f"{package}.")
+        for kind in type(thing).__mro__
     )

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from rrelu_tf.errors import UserError
+from rrelu_tf.strip import keras_2
 from rrelu_tf.strip.graph import deep
 
 
@@ -55,6 +56,7 @@ def kept(model):
     Raises:
         UserError: a model that `strip` did not make.
     """
+    keras_2.refuse(model, "call rrelu_tf.strip")
     if not isinstance(model, Stripped) or model.kept is None:
         raise UserError(
             "Only a model that rrelu_tf.strip returned, no clone of it, knows "

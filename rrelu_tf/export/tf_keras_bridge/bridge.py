@@ -5,7 +5,7 @@ import warnings
 import keras
 
 from rrelu_tf.errors import UserError
-from rrelu_tf.export.tf_keras_bridge import legacy
+from rrelu_tf.strip import keras_2
 from rrelu_tf.strip.graph import trace
 
 
@@ -41,7 +41,7 @@ def to_tf_keras(model):
         UserWarning: regularisers and constraints that tf_keras does not have
             (`OrthoReg`), which are left out: they matter for training alone.
     """
-    if legacy.is_tf_keras(model):
+    if keras_2.is_tf_keras(model):
         raise UserError(
             "to_tf_keras takes Keras 3 models, and this is one of tf_keras "
             "already: give it to TFMOT, or to rrelu_tf.export.quantize_aware. "

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from rrelu_tf import atomic
 from rrelu_tf.errors import UserError
-from rrelu_tf.export.tf_keras_bridge import legacy
+from rrelu_tf.strip import keras_2
 
 
 def write_int8(model, path):
@@ -20,7 +20,7 @@ def write_int8(model, path):
     Raises:
         UserError: a model of which nothing was quantised.
     """
-    is_quantized = legacy.is_tf_keras(model) and any(
+    is_quantized = keras_2.is_tf_keras(model) and any(
         type(layer).__name__.startswith("QuantizeWrapper")
         for layer in model.layers
     )

@@ -33,11 +33,3 @@ def load():
         else:
             os.environ[_FLAG] = before
     return tf_keras, tfmot
-
-
-def is_tf_keras(thing):
-    """Whether something is a tf_keras object, without importing tf_keras."""
-    return any(
-        kind.__module__.partition(".")[0] == "tf_keras"
-        for kind in type(thing).__mro__
-    )

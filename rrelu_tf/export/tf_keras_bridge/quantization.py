@@ -2,6 +2,7 @@
 
 from rrelu_tf.errors import UserError
 from rrelu_tf.export.tf_keras_bridge import legacy
+from rrelu_tf.strip import keras_2
 
 # Activations that TFMOT's configuration of `Activation` layers knows.
 _ACTIVATIONS = (
@@ -30,7 +31,7 @@ def quantize_aware(model):
     Raises:
         UserError: a Keras 3 model, or a model inside of the model.
     """
-    if not legacy.is_tf_keras(model):
+    if not keras_2.is_tf_keras(model):
         raise UserError(
             "quantize_aware takes what rrelu_tf.export.to_tf_keras returns, a "
             f"tf_keras model. Received: model={type(model).__name__}"

@@ -31,7 +31,7 @@ def strip_pruning(model, *, align="gather"):
             or whose masks leave no way from the input to the output.
         NotEquivalent: the smaller model is not equal to the masked one.
     """
-    keras_2.refuse(model)
+    keras_2.refuse(model, "call rrelu_tf.prune_channels")
     if not isinstance(model, keras.Model):
         raise UserError(
             "strip_pruning takes a keras.Model. "

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from rrelu_tf.errors import UserError
 from rrelu_tf.pruning.wrappers.bare import wrappers
+from rrelu_tf.strip import keras_2
 
 
 class PruningSummaries(keras.callbacks.TensorBoard):
@@ -23,7 +24,8 @@ class PruningSummaries(keras.callbacks.TensorBoard):
         **kwargs: as of `keras.callbacks.TensorBoard`.
 
     Raises:
-        UserError: an empty `log_dir`, or one that is no path.
+        UserError: an empty `log_dir`, or one that is no path; a
+            model of tf_keras.
     """
 
     def __init__(self, log_dir, update_freq="epoch", **kwargs):
@@ -36,6 +38,11 @@ class PruningSummaries(keras.callbacks.TensorBoard):
             log_dir=str(log_dir), update_freq=update_freq, **kwargs
         )
         self._pruning = None
+
+    def set_model(self, model):
+        """Takes the model, if it is of Keras 3."""
+        keras_2.refuse(model, "call rrelu_tf.prune_channels")
+        super().set_model(model)
 
     def on_train_begin(self, logs=None):
         """Opens the log."""

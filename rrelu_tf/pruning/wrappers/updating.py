@@ -12,6 +12,7 @@ from rrelu_tf.pruning.wrappers.bare import bare, bare_layers, wrappers
 from rrelu_tf.pruning.wrappers.turns import Turns
 from rrelu_tf.pruning.wrappers.wrapper import CallbackMissing
 from rrelu_tf.scoring import check, score
+from rrelu_tf.strip import keras_2
 from rrelu_tf.strip.cloning import copy_weights
 
 
@@ -35,10 +36,11 @@ class UpdatePruningStep(keras.callbacks.Callback):
         batch_size: int, examples in a batch that is cut from a tuple.
 
     Raises:
-        UserError: when training begins: a model that has no wrapper that can
-            lose channels, or is compiled with `steps_per_execution`; a score
-            by gradients without data, or options that it does not have. At a
-            turn of the schedule: what else `rrelu_tf.score` refuses.
+        UserError: a model of tf_keras. When training begins: a model that has
+            no wrapper that can lose channels, or is compiled with
+            `steps_per_execution`; a score by gradients without data, or
+            options that it does not have. At a turn of the schedule: what
+            else `rrelu_tf.score` refuses.
     """
 
     def __init__(self, data=None, samples=10_000, batch_size=128):
@@ -49,6 +51,11 @@ class UpdatePruningStep(keras.callbacks.Callback):
             "batch_size": batch_size,
         }
         self._turns = []
+
+    def set_model(self, model):
+        """Takes the model, if it is of Keras 3."""
+        keras_2.refuse(model, "call rrelu_tf.prune_channels")
+        super().set_model(model)
 
     def on_train_begin(self, logs=None):
         """Looks at the model."""

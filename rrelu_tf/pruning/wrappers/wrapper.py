@@ -68,7 +68,7 @@ class PruneChannels(keras.layers.Wrapper):
         soft=False,
         **kwargs,
     ):
-        keras_2.refuse(layer)
+        keras_2.refuse(layer, "call rrelu_tf.prune_channels")
         options.check_layer(layer, score)
         options.check(scope, soft, min_fraction, score_options)
         same = {"name": layer.name, "dtype": layer.dtype_policy}

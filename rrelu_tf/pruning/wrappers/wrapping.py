@@ -6,6 +6,7 @@ from rrelu_tf.errors import UserError
 from rrelu_tf.pruning import schedules
 from rrelu_tf.pruning.wrappers import kinds
 from rrelu_tf.pruning.wrappers.bare import bare
+from rrelu_tf.pruning.wrappers.policy import check
 from rrelu_tf.pruning.wrappers.wrapper import PruneChannels, unwrapped
 from rrelu_tf.strip import keras_2
 from rrelu_tf.strip.cloning import clone, copy_weights
@@ -128,6 +129,7 @@ def _wrapped_list(layers, options):
 
 def _wrapped_model(model, options, policy):
     if policy is not None:
+        check(policy)
         policy.ensure_model_supports_pruning(model)
     found = kinds.prunable(bare(model), options["score"])
     # By key: `bare` made other layers.

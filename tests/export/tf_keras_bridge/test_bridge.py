@@ -11,7 +11,7 @@ from keras import layers, ops
 import rrelu_tf
 from rrelu_tf.errors import UserError
 from rrelu_tf.export import to_tf_keras
-from rrelu_tf.export.tf_keras_bridge import legacy
+from rrelu_tf.strip import keras_2
 
 # One member of each family, small, with an activation that it is studied with.
 FAMILIES = {
@@ -71,7 +71,7 @@ def test_dense_stripped_and_folded_nets_compute_the_same(name):
     stripped = smaller(model, activation)
     for source in (model, stripped, rrelu_tf.fold(stripped)):
         twin = to_tf_keras(source)
-        assert legacy.is_tf_keras(twin)
+        assert keras_2.is_tf_keras(twin)
         assert same(source, twin)
         assert twin.name == source.name
         assert twin.count_params() == source.count_params()

@@ -6,6 +6,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 
 import numpy as np
 import pytest
@@ -105,6 +106,12 @@ def beside():
         for power in (1, 1.5, 3)
     }
     found["refused"] = refused(theirs, tf_keras)
+    found["policy"] = said(
+        lambda: rrelu_tf.prune_channels(
+            net(keras), pruning_policy=theirs.PruneForLatencyOnXNNPack()
+        )
+    )
+    found["files"] = files(theirs, tf_keras)
     return found
 
 
@@ -123,27 +130,71 @@ def kept(schedule):
 
 
 def refused(theirs, tf_keras):
-    """What is said of models and layers of Keras 2."""
+    """What is said of models and layers of Keras 2: without, with TFMOT's."""
+    from rrelu_tf.export import saved_model
+
     model = net(tf_keras)
     wrapped = theirs.prune_low_magnitude(model)
-    layer = wrapped.layers[0]
-    said = {}
-    for name, call in {
-        "prune_channels of a model": lambda: rrelu_tf.prune_channels(model),
-        "of TFMOT's model": lambda: rrelu_tf.prune_channels(wrapped),
-        "of TFMOT's wrapper": lambda: rrelu_tf.prune_channels(layer),
-        "of a list": lambda: rrelu_tf.prune_channels([layer]),
-        "strip_pruning": lambda: rrelu_tf.strip_pruning(wrapped),
-        "strip": lambda: rrelu_tf.strip(model),
-        "score": lambda: rrelu_tf.score(model, "l1"),
-        "mask": lambda: rrelu_tf.mask(wrapped, {}),
-    }.items():
-        try:
-            call()
-            said[name] = None
-        except rrelu_tf.errors.UserError as error:
-            said[name] = str(error)
-    return said
+    wrapped.compile("sgd", "mse")
+    updating = rrelu_tf.UpdatePruningStep()
+    x = np.zeros((1, 1))
+    calls = {
+        "plain": {
+            "prune_channels": lambda: rrelu_tf.prune_channels(model),
+            "kept": lambda: rrelu_tf.kept(model),
+            "strip": lambda: rrelu_tf.strip(model),
+            "score": lambda: rrelu_tf.score(model, "l1"),
+            "profile": lambda: rrelu_tf.profile(model),
+            "saved_model": lambda: saved_model.write(
+                model, "out", preprocessing=Images, class_names=["only"]
+            ),
+        },
+        "wrapped": {
+            "prune_channels": lambda: rrelu_tf.prune_channels(wrapped),
+            "of a layer": lambda: rrelu_tf.prune_channels(wrapped.layers[0]),
+            "of a list": lambda: rrelu_tf.prune_channels([wrapped.layers[0]]),
+            "strip_pruning": lambda: rrelu_tf.strip_pruning(wrapped),
+            "mask": lambda: rrelu_tf.mask(wrapped, {}),
+            "fit": lambda: wrapped.fit(x, x, callbacks=[updating]),
+            "TensorBoard": lambda: wrapped.fit(
+                x, x, callbacks=[rrelu_tf.PruningSummaries("log")]
+            ),
+        },
+    }
+    return {
+        kind: {name: said(call) for name, call in of.items()}
+        for kind, of in calls.items()
+    }
+
+
+class Images:
+    """Of the size that `net` takes."""
+
+    image_shape = (1,)
+
+
+def said(call):
+    """The line that a call is refused with; None if it is not."""
+    try:
+        call()
+    except rrelu_tf.errors.UserError as error:
+        return str(error)
+
+
+def files(theirs, tf_keras):
+    """What becomes of files: of what TFMOT wrapped, and stripped again."""
+    from rrelu_tf.models import keras_file
+
+    wrapped = theirs.prune_low_magnitude(net(tf_keras))
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, "model.keras")
+        wrapped.save(path)
+        refused = said(lambda: keras_file.load(path))
+        stripped = theirs.strip_pruning(wrapped)
+        stripped.save(path)
+        x = np.ones((2, 1), "float32")
+        same = np.allclose(keras_file.load(path)(x), stripped(x))
+    return {"refused": refused, "same": same}
 
 
 @pytest.fixture(scope="module")
@@ -184,12 +235,39 @@ def test_our_decay_keeps_tfmots_number_of_channels_in_every_step(found):
         assert ours == theirs
 
 
-def test_what_is_of_keras_2_is_refused_in_one_line(found):
-    for name, said in found["refused"].items():
+@pytest.mark.parametrize("kind", ["plain", "wrapped"])
+def test_what_is_of_keras_2_is_refused_in_one_line(found, kind):
+    for name, said in found["refused"][kind].items():
         assert said is not None, name
-        assert "Keras 2 (tf_keras)" in said
-        assert "call rrelu_tf.prune_channels" in said
+        assert "this is of Keras 2 (tf_keras): " in said
+        assert ("call tfmot.sparsity.keras.strip_pruning" in said) == (
+            kind == "wrapped"
+        )
+        assert re.search(
+            r"Received: \w+=(tf_keras|tensorflow_m\w+)\.\w+$", said
+        )
         assert "\n" not in said
+
+
+def test_what_is_to_be_done_is_what_the_function_asks_for(found):
+    plain, wrapped = found["refused"]["plain"], found["refused"]["wrapped"]
+    assert " and call this again. " in plain["profile"]
+    assert " and call rrelu_tf.strip. " in plain["kept"]
+    for name in ("strip_pruning", "fit", "TensorBoard"):
+        assert " and call rrelu_tf.prune_channels. " in wrapped[name]
+
+
+def test_tfmots_policy_is_refused_in_one_line(found):
+    assert found["policy"].endswith(
+        "Received: pruning_policy=PruneForLatencyOnXNNPack"
+    )
+    assert "\n" not in found["policy"]
+
+
+def test_a_file_of_what_tfmot_wrapped_is_refused_and_the_advice_is_good(found):
+    assert "Keras 2 (tf_keras)" in found["files"]["refused"]
+    assert found["files"]["refused"].endswith("model.keras")
+    assert found["files"]["same"]
 
 
 def table():

@@ -117,6 +117,14 @@ def test_a_policy_leaves_layers_out():
         rrelu_tf.prune_channels(model, pruning_policy=Never())
 
 
+@pytest.mark.parametrize(("policy", "received"), [("x", "x"), (1, "int")])
+def test_what_is_no_policy_is_one_line(policy, received):
+    with pytest.raises(UserError) as caught:
+        rrelu_tf.prune_channels(nets.dense_net(), pruning_policy=policy)
+    assert str(caught.value).endswith(f"Received: pruning_policy={received}")
+    assert "\n" not in str(caught.value)
+
+
 class Subclassed(keras.Model):
     def call(self, x):
         return x
