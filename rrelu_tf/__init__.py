@@ -9,6 +9,7 @@ import importlib
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Backup": "rrelu_tf.training.backup",
     "EarlyBird": "rrelu_tf.pruning",
     "OrthogonalitySummaries": "rrelu_tf.training.orthogonality_summaries",
     "PruningSummaries": "rrelu_tf.pruning",

@@ -13,6 +13,7 @@ NAMES = [
     "attacks.local_lipschitz",
     "attacks.pgd",
     "attacks.square",
+    "Backup",
     "EarlyBird",
     "rotate",
     "explain",

@@ -15,9 +15,17 @@ import small_nets as nets
 import rrelu_tf
 
 EPOCHS = 3
-# Where a process may die: before and after a step, and as an epoch ends,
-# before its backup is written and after.
-PLACES = ("on_train_batch_begin", "on_train_batch_end", "on_epoch_end")
+# Where a process may die: inside of the backup, with half a file, with one not
+# renamed, with one not yet on the disk; after and before a step; as an epoch
+# ends. A step's place is come to more often than the others.
+PLACES = {
+    "write_bytes": EPOCHS,
+    "replace": EPOCHS,
+    "on_train_batch_end": EPOCHS * nets.BATCHES,
+    "fsync": EPOCHS,
+    "on_train_batch_begin": EPOCHS * nets.BATCHES,
+    "on_epoch_end": EPOCHS,
+}
 
 
 class Killer(keras.callbacks.Callback):
@@ -43,6 +51,25 @@ class Killer(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         self._come_to("on_epoch_end")
 
+    def watch_the_backup(self):
+        """Comes to places inside of it, too."""
+        for home, name in (
+            (pathlib.Path, "write_bytes"),
+            (os, "fsync"),
+            (os, "replace"),
+        ):
+            setattr(home, name, self._before(name, getattr(home, name)))
+
+    def _before(self, name, function):
+        def called(*arguments):
+            if name == "write_bytes" and (self.place, self.left) == (name, 0):
+                path, content = arguments
+                function(path, content[: len(content) // 2])
+            self._come_to(name)
+            return function(*arguments)
+
+        return called
+
 
 def train(folder, place, soft, backup_first):
     """Trains to the end, or dies; writes what the final model is."""
@@ -50,8 +77,11 @@ def train(folder, place, soft, backup_first):
     schedule = nets.growing(0.75, EPOCHS * nets.BATCHES - 2)
     model = rrelu_tf.prune_channels(nets.dense_net(), schedule, soft=soft)
     nets.compiled(model)
-    backup = keras.callbacks.BackupAndRestore(folder / "backup")
+    backup = rrelu_tf.Backup(folder / "backup")
+    done = backup.restore(model)
     killer = [Killer(place)] if place else []
+    for one in killer:
+        one.watch_the_backup()
     updating = rrelu_tf.UpdatePruningStep()
     callbacks = [updating, *killer, backup]
     if backup_first:
@@ -59,6 +89,7 @@ def train(folder, place, soft, backup_first):
     model.fit(
         *nets.data(),
         batch_size=8,
+        initial_epoch=done,
         epochs=EPOCHS,
         shuffle=False,
         verbose=0,
@@ -90,11 +121,11 @@ def final(seed):
     kind = chance.random() < 0.5, chance.random() < 0.5
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
-        deaths = 0
-        for _ in range(chance.randint(1, 2)):
-            place = chance.choice(PLACES)
-            ends = EPOCHS if place == "on_epoch_end" else EPOCHS * nets.BATCHES
-            ended = in_a_child(folder, (place, chance.randrange(ends)), *kind)
+        deaths, places = 0, list(PLACES)
+        first = places[seed % len(places)]
+        for place in (first, *chance.choices(places, k=seed % 2)):
+            when = chance.randrange(PLACES[place])
+            ended = in_a_child(folder, (place, when), *kind)
             deaths += ended == signal.SIGKILL
             if ended == 0:
                 break
