@@ -65,7 +65,7 @@ def orthogonalize(
     seed_protocol.check(protocol, **decided, dense=(dense, False))
     found = seed_protocol.family(model) if protocol else None
     if factor is None:
-        factor = found.factor if found else 1e-2
+        factor = found.factor if found else seed_protocol.FACTOR
     factor = not_negative("factor", factor)
     kernels = filters.of(model, dense=dense) if factor else []
     if factor and not kernels:

@@ -81,7 +81,21 @@ def plan(values, recipe):
             f"Received: activation={recipe.activation}"
         )
     retraining.check(recipe, asked)
+    if values.pretrained:
+        _refuse_training(values, recipe, asked)
     return None if values.only_train else asked
+
+
+def _refuse_training(values, recipe, asked):
+    """Refuses what only the training would do that a net is given for."""
+    unused = ["early_bird"] if recipe.early_bird != "none" else []
+    if recipe.orthoreg and not asked.has_ortho:
+        unused.append("orthoreg")
+    for name in unused:
+        raise UserError(
+            f"{name} is for training, which pretrained takes the place of. "
+            f"Received: {name}={values[name].value}"
+        )
 
 
 def _refuse_without_pruning(values, asked):

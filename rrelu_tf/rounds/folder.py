@@ -3,6 +3,7 @@
     rounds.json    what was asked for, and of which net
     stripped1/     what round 1 pruned, before retraining, and its figures
     plain1/        its training without OrthoReg, where one with it follows
+    between1/      the net that it hands on
     round1/        the run folder of its (last) training
     stripped2/ ... and at the end model.keras, manifest.json, report.*
 
@@ -21,7 +22,7 @@ from rrelu_tf.errors import UserError
 from rrelu_tf.training import claim
 
 REQUEST = "rounds.json"
-_OURS = re.compile(r"(stripped|plain|round)\d+|rounds\.json|\..*")
+_OURS = re.compile(r"(stripped|plain|between|round)\d+|rounds\.json|\..*")
 
 
 class Folder:
@@ -37,6 +38,10 @@ class Folder:
     def plain(self, number):
         """Where the first of a round's two trainings is."""
         return self.path / f"plain{number}"
+
+    def between(self, number):
+        """Where the net is that goes on to a round's second training."""
+        return self.path / f"between{number}"
 
     def round(self, number):
         """Where a round's last training is."""

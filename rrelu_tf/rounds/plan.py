@@ -138,6 +138,12 @@ class Plan:
         plain, ortho = _ENTRY.fullmatch(self.retrain_epochs[at]).groups()
         return int(plain), int(ortho or 0)
 
+    @property
+    def has_ortho(self):
+        """Whether any round has a training with OrthoReg."""
+        rounds = range(1, self.count + 1)
+        return any((self.epochs(number) or (0, 0))[1] for number in rounds)
+
     def amount_of(self, number, found, first):
         """What a round asks of `rrelu_tf.select`.
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from rrelu_tf import seed_protocol
 from rrelu_tf.errors import UserError
 from rrelu_tf.training.recipe import OF_THE_START, Recipe
 
@@ -11,7 +12,6 @@ FIELDS = (
     *("warmup_epochs", "milestones", "gamma", "momentum", "weight_decay"),
     *("augmentation", "orthoreg"),
 )
-_ORTHOREG = 0.01  # the authors', where neither the run nor a flag has one
 # What a round has not: what belongs to the start, the slopes' own training,
 # a search for what to prune.
 _NOT_AGAIN = (
@@ -26,9 +26,27 @@ def check(recipe, plan):
     Raises:
         UserError: for the first.
     """
+    _check_orthoreg(plan)
     for number in range(1, plan.count + 1):
         for made in (plain, ortho):
             made(recipe, plan, number, "model.keras")
+
+
+def _check_orthoreg(plan):
+    """Refuses a factor that no training would have."""
+    factor = plan.retraining.get("orthoreg")
+    if factor is not None and not plan.has_ortho:
+        raise UserError(
+            "retrain_orthoreg is for a second training of a round: give its "
+            "epochs, as --retrain_epochs=40+20. "
+            f"Received: retrain_orthoreg={factor}"
+        )
+    if factor == 0:
+        raise UserError(
+            "The second training of a round is with OrthoReg: leave its epochs "
+            "out, --retrain_epochs=40, or give a factor above 0. "
+            f"Received: retrain_orthoreg={factor}"
+        )
 
 
 def plain(recipe, plan, number, start):
@@ -51,15 +69,32 @@ def plain(recipe, plan, number, start):
 def ortho(recipe, plan, number, start):
     """The same of its training with OrthoReg, which has no weight decay.
 
+    The factor is that given for retraining, or the run's, or that of
+    `rrelu_tf.orthogonalize` by the plan's protocol, which is OrthoReg's, too.
     Milestones that are given for retraining and lie beyond its end are those
     of the plain training before it. Source: the authors' schedule of iterative
     pruning.
     """
     _, length = _epochs(recipe, plan, number)
-    factor = plan.retraining.get("orthoreg", recipe.orthoreg) or _ORTHOREG
-    changes = {"orthoreg": factor, "weight_decay": 0.0, "slope_decay": 1.0}
+    if not length:
+        return None
+    changes = {"orthoreg": _factor(recipe, plan), "protocol": plan.protocol}
+    changes |= {"weight_decay": 0.0, "slope_decay": 1.0}
     changes |= _within(plan.retraining, length)
     return _made(recipe, plan, length, start, changes)
+
+
+def _factor(recipe, plan):
+    given = plan.retraining.get("orthoreg", recipe.orthoreg)
+    if given or plan.protocol == "correct":
+        return given or seed_protocol.FACTOR
+    if recipe.start:
+        raise UserError(
+            "A run that started from a file does not name the net, by which "
+            "protocol=seed chooses the factor of OrthoReg: give "
+            f"--retrain_orthoreg. Received: start={recipe.start}"
+        )
+    return seed_protocol.factor(recipe.arch)
 
 
 def epochs(recipe, plan, number):

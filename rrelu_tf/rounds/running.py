@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from rrelu_tf.analysis import report, rounds_table
 from rrelu_tf.models import keras_file
-from rrelu_tf.rounds import result, retraining, stripping
+from rrelu_tf.rounds import between, result, retraining, stripping
 from rrelu_tf.rounds.folder import Folder
 from rrelu_tf.training import trainer
 
@@ -99,17 +99,18 @@ class _Rounds:
         """The finished `Run` of a round's last training; None without one."""
         recipe, plan, folder = self.base.recipe, self.plan, self.folder
         first = retraining.plain(recipe, plan, number, file)
-        # Of a run that it starts from, training takes the best epoch.
-        start = file if first is None else folder.plain(number)
+        start = file if first is None else folder.between(number) / file.name
         second = retraining.ortho(recipe, plan, number, start)
-        finished = None
+        if first is None and second is None:
+            return None
+        last = folder.round(number)
+        if second is None:
+            return trainer.train(first, last, **self.options)
         if first is not None:
-            where = folder.round if second is None else folder.plain
-            finished = trainer.train(first, where(number), **self.options)
-        if second is not None:
-            where = folder.round(number)
-            finished = trainer.train(second, where, **self.options)
-        return finished
+            run = trainer.train(first, folder.plain(number), **self.options)
+            if not start.is_file():
+                between.write(start.parent, run, plan.which, file)
+        return trainer.train(second, last, **self.options)
 
 
 def _after(run, which, figures):

@@ -2,6 +2,7 @@
 
 from rrelu_tf.seed_protocol.checks import check
 from rrelu_tf.seed_protocol.families import (
+    factor,
     family,
     grams,
     known,
@@ -15,4 +16,4 @@ from rrelu_tf.seed_protocol.rounds import (
     ratios,
     rounds,
 )
-from rrelu_tf.seed_protocol.table import FAMILIES, Gram
+from rrelu_tf.seed_protocol.table import FACTOR, FAMILIES, Gram

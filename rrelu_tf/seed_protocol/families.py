@@ -12,24 +12,37 @@ def family(model):
     Raises:
         UserError: a name of none of them.
     """
-    found = _found(model)
+    return _called(model.name)
+
+
+def factor(name):
+    """The regulariser's lambda for a net, by its name.
+
+    Raises:
+        UserError: a name of none of them.
+    """
+    return _called(name).factor
+
+
+def known(model):
+    """Whether there is a row of the table for a model, by its name."""
+    return _found(model.name) is not None
+
+
+def _called(name):
+    found = _found(name)
     if found is not None:
         return found
     raise UserError(
         f"protocol=seed knows models of the families {', '.join(FAMILIES)} by "
         "their names (vgg13, mobilenet_v1, resnet34, resnet56_b, ...). "
-        f"Received: model={model.name}"
+        f"Received: model={name}"
     )
 
 
-def known(model):
-    """Whether there is a row of the table for a model, by its name."""
-    return _found(model) is not None
-
-
-def _found(model):
+def _found(name):
     for found in FAMILIES.values():
-        if re.fullmatch(found.pattern, model.name):
+        if re.fullmatch(found.pattern, name):
             return found
     return None
 

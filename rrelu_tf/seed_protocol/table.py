@@ -25,6 +25,8 @@ takes the smaller side and sqrt(filters) everywhere. Where the two differ:
 
 import dataclasses
 
+FACTOR = 1e-2  # lambda of most of their nets, and of any other
+
 
 @dataclasses.dataclass(frozen=True)
 class Gram:
@@ -72,7 +74,6 @@ class Family:
 
     Attributes:
         pattern: regular expression of the models' names.
-        factor: the regulariser's, lambda.
         bias: whether it is a further column of `W`.
         first: `Gram` of the first convolution.
         grams: kind of layer, see `filters.Filters` -> its `Gram`.
@@ -83,10 +84,10 @@ class Family:
         functional: whether activations and poolings are calls of functions,
             not modules, which `rrelu_tf.analysis.ptflops` counts otherwise.
         scores: name of a score -> options of its own, besides `SCORES`.
+        factor: the regulariser's, lambda.
     """
 
     pattern: str
-    factor: float
     bias: bool
     first: Gram
     grams: dict
@@ -94,6 +95,7 @@ class Family:
     lent: tuple | None = None
     functional: bool = True
     scores: dict = dataclasses.field(default_factory=dict)
+    factor: float = FACTOR
 
 
 # Name of a score -> its options in every family.
@@ -114,7 +116,6 @@ _INPUTS = Gram("inputs", "inputs", "filters")
 FAMILIES = {
     "vgg": Family(
         pattern=r"vgg\d+(_\w+)?",
-        factor=1e-2,
         bias=True,
         first=_INPUTS,
         grams={"conv": Gram("filters", "filters", "filters")},
@@ -139,7 +140,6 @@ FAMILIES = {
     # even where 16 filters cannot make it I.
     "resnet": Family(
         pattern=r"resnet(34|\d+_b)",
-        factor=1e-2,
         bias=False,
         first=_INPUTS,
         grams={

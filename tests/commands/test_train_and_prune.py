@@ -117,6 +117,11 @@ def test_a_pretrained_net_of_another_architecture_is_one_line(
             [*PRUNE, "--only_train=base", "--pretrained=net.keras"],
             "pretrained=net.keras",
         ),
+        (
+            [*PRUNE, "--pretrained=x", "--early_bird=fixed", "--epochs=30"],
+            "early_bird=fixed",
+        ),
+        ([*PRUNE, "--pretrained=x", "--orthoreg=0.5"], "orthoreg=0.5"),
         ([*PRUNE, "--sparsity=2"], "sparsity=2.0"),
         (
             [*PRUNE, "--retrain_weight_decay=-1"],

@@ -43,6 +43,38 @@ def test_plain_retraining_has_no_orthoreg_and_the_second_no_decay():
     assert retraining.ortho(Recipe(), only, 1, FILE).orthoreg == 0.01
 
 
+def test_the_second_training_is_by_the_plans_protocol_and_factor():
+    def second(arch, protocol, **own):
+        given = Plan(
+            sparsity=0.5,
+            protocol=protocol,
+            retrain_epochs=("1+1",),
+            retraining=own,
+        )
+        retraining.check(Recipe(arch=arch), given)
+        found = retraining.ortho(Recipe(arch=arch), given, 1, FILE)
+        return found.protocol, found.orthoreg
+
+    assert second("vgg13", "seed") == ("seed", 0.01)
+    assert second("mobilenet_v1", "seed") == ("seed", 0.001)
+    assert second("mobilenet_v1", "correct") == ("correct", 0.01)
+    assert second("resnet20", "seed", orthoreg=0.5) == ("seed", 0.5)
+    with pytest.raises(UserError, match="Received: model=resnet20"):
+        second("resnet20", "seed")
+    started = Recipe(start="net.keras")
+    given = Plan(sparsity=0.5, protocol="seed", retrain_epochs=("1+1",))
+    with pytest.raises(UserError, match="Received: start=net.keras"):
+        retraining.check(started, given)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "factor"), [("40", 0.5), ("40+20", 0.0), ("0", 0.5)]
+)
+def test_a_factor_that_no_training_would_have_is_refused(epochs, factor):
+    with pytest.raises(UserError, match=f"retrain_orthoreg={factor}$"):
+        retraining.check(Recipe(), plan(epochs, orthoreg=factor))
+
+
 def test_milestones_and_warm_up_move_with_the_epochs():
     run = Recipe(
         epochs=160, schedule="multistep", milestones=(80, 120), warmup_epochs=8
