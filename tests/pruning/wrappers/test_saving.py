@@ -7,11 +7,12 @@ import small_nets as nets
 
 import rrelu_tf
 from rrelu_tf.errors import UserError
+from rrelu_tf.pruning.wrappers.bare import bare, wrappers
 
 
-def pruned(soft=False):
+def pruned(net=nets.dense_net, score="l1", soft=False):
     return nets.compiled(
-        rrelu_tf.prune_channels(nets.dense_net(), nets.growing(), soft=soft)
+        rrelu_tf.prune_channels(net(), nets.growing(), score, soft=soft)
     )
 
 
@@ -21,9 +22,21 @@ def assert_same(a, b):
         np.testing.assert_array_equal(x, y)
 
 
-@pytest.mark.parametrize("soft", [False, True])
-def test_a_model_saved_in_the_middle_of_a_schedule_goes_on(soft, tmp_path):
-    whole = pruned(soft)
+@pytest.mark.parametrize(
+    ("net", "score", "soft"),
+    [
+        (nets.dense_net, "l1", False),
+        (nets.dense_net, "l1", True),
+        (nets.conv_net, "l1", False),
+        (nets.conv_net, "bn", False),
+        (nets.conv_net, "bn", True),
+        (nets.conv_net, "slope", False),
+    ],
+)
+def test_a_model_saved_in_the_middle_of_a_schedule_goes_on(
+    net, score, soft, tmp_path
+):
+    whole = pruned(net, score, soft)
     start = keras.models.clone_model(whole)
     start.set_weights(whole.get_weights())
     nets.compiled(start)
@@ -31,14 +44,17 @@ def test_a_model_saved_in_the_middle_of_a_schedule_goes_on(soft, tmp_path):
     nets.fit(start, 1)
     start.save(tmp_path / "middle.keras")
     middle = keras.models.load_model(tmp_path / "middle.keras")
-    wide = middle.get_layer("wide")
-    assert int(wide.pruning_step) == nets.BATCHES
-    assert (wide.soft, wide.score) == (soft, "l1")
+    for wrapper in wrappers(middle).values():
+        assert wrapper.steps() == nets.BATCHES
+        assert (wrapper.soft, wrapper.score) == (soft, score)
     np.testing.assert_equal(nets.masks(middle), nets.masks(start))
     nets.fit(middle, 2, initial_epoch=1)
     assert_same(middle, whole)
     small = rrelu_tf.strip_pruning(middle)
-    assert small.get_layer("wide").units == nets.alive(whole)["wide"]
+    assert small.count_params() < net().count_params()
+    masked = rrelu_tf.mask(bare(whole), nets.masks(whole))
+    x = nets.data()[0]
+    np.testing.assert_allclose(small(x), masked(x), atol=1e-5)
 
 
 def test_weights_alone_hold_the_masks_too(tmp_path):

@@ -110,7 +110,7 @@ def test_soft_masks_may_change_at_a_turn_and_hard_ones_only_grow():
         assert same == (not soft)
 
 
-@pytest.mark.parametrize("score", ["bn", "slope", "tfo", "orthoreg"])
+@pytest.mark.parametrize("score", rrelu_tf.scoring.methods())
 def test_any_score_prunes_and_what_is_left_is_verified(score):
     model = pruned(nets.conv_net(), nets.constant(), score)
     updating = rrelu_tf.UpdatePruningStep(nets.data(), samples=8)
