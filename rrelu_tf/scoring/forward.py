@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from rrelu_tf.errors import UserError
-from rrelu_tf.scoring import filters
+from rrelu_tf.scoring import filters, single_pixels
 from rrelu_tf.strip.cloning import clone
 from rrelu_tf.strip.graph import has_graph, operation_class, trace
 
@@ -59,9 +59,8 @@ class Forward:
         last = self._last()
         if _ends_in_softmax(last) and not _is_softmax(last):
             without.append(last)
-        self._twins = {
-            id(layer): (layer, _without_activation(layer)) for layer in without
-        }
+        without += filter(single_pixels.skips, layers.values())
+        self._twins = {id(x): (x, _simpler(x)) for x in without}
 
     @property
     def input_shapes(self):
@@ -115,7 +114,13 @@ class Forward:
         if not seen and not (last and _ends_in_softmax(layer)):
             return node.call(_evaluated(layer), inputs)
         _, called = self._twins.get(id(layer), (layer, layer))
-        (outputs,) = node.call(_evaluated(called), inputs)
+
+        def made(inputs):
+            if single_pixels.skips(layer):
+                inputs = [single_pixels.read(layer, inputs[0])]
+            return node.call(_evaluated(called), inputs)[0]
+
+        outputs = made(inputs)
         if not seen:
             return [outputs]
         axis = graph.channel_axis(node)
@@ -123,10 +128,10 @@ class Forward:
 
         def again(inputs, weights):
             with keras.StatelessScope(self._lent(layer, weights)):
-                return node.call(_evaluated(called), [inputs])[0]
+                return made([inputs])
 
         see(self._keys[id(layer)], Seen(inputs[0], outputs, axis, again))
-        if called is not layer:  # a layer, that masks of time steps go on
+        if _has_activation(layer):  # a layer, that masks of time steps go on
             outputs = keras.layers.Activation(layer.activation)(outputs)
         return [outputs]
 
@@ -175,8 +180,12 @@ def _has_activation(layer):
     return getattr(layer, "activation", None) not in linear
 
 
-def _without_activation(layer):
-    twin = clone(layer, activation="linear", activity_regularizer=None)
+def _simpler(layer):
+    """An unbuilt layer's like without activation, every pixel read."""
+    others = {"strides": 1} if single_pixels.skips(layer) else {}
+    if _has_activation(layer):
+        others |= {"activation": "linear", "activity_regularizer": None}
+    twin = clone(layer, **others)
     twin.build_from_config(layer.get_build_config())
     return twin
 
