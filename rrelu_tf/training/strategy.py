@@ -21,9 +21,9 @@ def create(name="auto", virtual_devices=0):
     - the loss is a `GlobalBatchLoss` or every batch splits evenly, and
     - there is no batch normalisation, or it is synchronised
       (`rrelu_tf.layers.BatchNormalization(synchronized=True)`). Otherwise
-      each replica normalises by the statistics of its own share, and the
-      moving statistics are the mean of the replicas': another, usually a
-      slightly worse, computation.
+      each replica normalises by the statistics of its own share and has
+      moving statistics of its own, of which the first's are saved: another,
+      usually a slightly worse, computation.
     Keras clips gradients per replica, before they are summed.
 
     Args:
