@@ -172,10 +172,13 @@ class Alignment:
         return elements.varying(constant) or {rank - 1}
 
     def _resize(self, tensor, made, axis, wanted, held, reader):
-        """As many indices along an axis as are wanted, whichever."""
-        if len(wanted) == len(held):
+        """As many indices along an axis as are wanted, whichever is known."""
+        every = np.arange(len(held))
+        known = every[held >= 0] if self._live.alive[tensor].any() else every
+        places = known if known.size else every
+        indices = places[np.minimum(np.arange(len(wanted)), len(places) - 1)]
+        if np.array_equal(indices, every):
             return made
-        indices = np.minimum(np.arange(len(wanted)), len(held) - 1)
         fill = np.zeros(len(indices))
         made = self._gather(tensor, made, axis, indices, fill, reader)
         self._record_gather(made, tensor, axis, wanted)
@@ -226,7 +229,8 @@ class Alignment:
     def _record_gather(self, made, tensor, axis, wanted):
         """Notes what a gather holds: of the layer whose channels it picks."""
         maker = self.rebuilt[tensor].maker
-        if maker and self._channel_axis(maker) != axis:
+        first = maker and maker.outputs[0] == tensor  # `record` tells of it
+        if not first or self._channel_axis(maker) != axis:
             maker = None
         channels = [int(channel) for channel in wanted]
         self.kept[maker_name(made)] = Kept(maker and maker.key, axis, channels)

@@ -84,6 +84,8 @@ class _Build:
             outputs = [passed] * len(node.outputs)
             self.made.free(node.key)
         else:
+            if twin.order:
+                tensors = [tensors[i] for i in twin.order]
             outputs = node.call(twin.layer, tensors, twin.constants)
             _assign(node.layer, twin)
             self.made.record(twin.layer.name, node, twin.outputs[0])

@@ -51,5 +51,11 @@ def test_what_once_went_wrong_in_a_second_strip_is_right(seed):
     holds(seed, random_graphs.Grower)
 
 
+@pytest.mark.parametrize("seed", [405215, 410875, 411291, 411449, 412012])
+def test_what_once_went_wrong_is_right(seed):
+    """Of elements not known to be alike, second outputs, Keras's `add`."""
+    holds(seed)
+
+
 def test_most_random_graphs_have_channels_to_lose():
     assert sum(random_graphs.holds(seed) > 0 for seed in range(8)) >= 5

@@ -90,6 +90,7 @@ class Twin:
         constants: position among the node's constant arguments -> new array.
         kept: of a nested model, name of a layer -> `alignment.Kept`.
         gather_name: what to call a gather that a reader needs from here.
+        order: numbers of the inputs in the order of the call; None for theirs.
     """
 
     layer: Any
@@ -99,6 +100,7 @@ class Twin:
     constants: dict = dataclasses.field(default_factory=dict)
     kept: dict = dataclasses.field(default_factory=dict)
     gather_name: str | None = None
+    order: list | None = None
 
 
 class Rule:

@@ -55,6 +55,26 @@ class Channels(Rule):
             return elements.vector(call.alive[0], axis, shape[axis])
         return np.ones(shape[axis], bool)
 
+    def columns(self, call, count=np.size):
+        """ints: the outputs to compute, one at the least.
+
+        With channels first, Keras 3.15's eager `add` lays a bias along the last
+        axis if that is as long: there is one more then.
+
+        Args:
+            call: a `Call`.
+            count: function of these, how many the twin will have.
+        """
+        columns = np.flatnonzero(self.outputs(call))
+        columns = columns if columns.size else np.array([0])
+        axis, shape = channel_axis(call.layer), call.shape_out()
+        constants = self.folded(call) & (self.known(call) != 0)
+        if axis == 0 and (call.layer.use_bias or constants.any()):
+            while 1 < count(columns) == shape[-1] < shape[0]:
+                others = np.setdiff1d(np.arange(shape[0]), columns)
+                columns = np.sort(np.append(columns, others[0]))
+        return columns
+
     def wanted(self, call):
         """ints: inputs that are there, then known ones to be filled in.
 
@@ -139,11 +159,14 @@ class Linear(Channels, abc.ABC):
         """The kernel's rows of the inputs there are, its live columns."""
         layer, kernel = call.layer, self.kernel(call.layer)
         _, _, fan_in, fan_out = kernel.shape
-        columns = np.flatnonzero(self.outputs(call))
-        columns = columns if columns.size else np.array([0])
+
+        def even(columns):
+            return kernels.even(columns, np.unique(columns // fan_out), fan_out)
+
+        columns = self.columns(call, lambda columns: even(columns).size)
         groups = np.unique(columns // fan_out)
         rows = kernels.even(self.wanted(call), groups, fan_in)
-        columns = kernels.even(columns, groups, fan_out)
+        columns = even(columns)
         left = self.left_out(call, rows[rows >= 0])
         bias = (self.bias(layer) + kernels.product(kernel, left))[columns]
         bias = np.where(columns < 0, 0, bias).ravel()
@@ -270,8 +293,7 @@ class Separable(Channels):
         """Both kernels, for the inputs there are and the live outputs."""
         layer = call.layer
         depthwise, pointwise = self._kernels(layer)
-        rows, columns = self.wanted(call), np.flatnonzero(self.outputs(call))
-        columns = columns if columns.size else np.array([0])
+        rows, columns = self.wanted(call), self.columns(call)
         rows = rows if rows.size else np.array([-1])
         left = self.left_out(call, rows[rows >= 0])
         middle = kernels.product(depthwise, left)

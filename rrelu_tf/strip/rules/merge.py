@@ -110,7 +110,19 @@ class Merge(Rule):
             inputs,
             [layout],
             constants=constants,
+            order=self._order(call, layout),
         )
+
+    def _order(self, call, layout):
+        """Operands of a sum with one number an example first.
+
+        Behind others, Keras 3.15's eager `add` takes it for a bias, its batch
+        for channels, where that is as long as the other's axis.
+        """
+        if self._function is not np.add or not self._only_tensors(call):
+            return None
+        numbers = range(len(call.node.inputs))
+        return sorted(numbers, key=lambda i: not _becomes_one(call, i, layout))
 
     def _read(self, call):
         """Per input, bool array: needed, if need be as a stand-in.
@@ -179,6 +191,17 @@ class Average(Merge):
 
     def _folded(self, operands):
         return super()._folded(operands) / len(operands)
+
+
+def _becomes_one(call, i, layout):
+    """Whether narrowing leaves one number an example of an operand."""
+    shape = call.shape_in(i)
+    part = _part(layout, shape)
+    sizes = [
+        size if kept is None else len(kept)
+        for size, kept in zip(shape, part, strict=True)
+    ]
+    return set(sizes) == {1} != set(shape)
 
 
 def _looks_like_a_bias(shape):

@@ -1,6 +1,7 @@
 """Channels on the first axis, where the CPU has the kernels, and where not."""
 
 import keras
+import numpy as np
 import pytest
 from keras import layers
 from planned import IMAGE, conv, rrelu
@@ -90,3 +91,29 @@ def test_convolutions_over_channels_first_are_narrowed(kind, options, finish):
     assert small.get_layer("p").alpha.shape == (2, 1, 1)
     assert small.get_layer("x").input.shape == (None, 2, 6, 6)
     assert small.output_shape == (None, 2, 6, 6)
+
+
+@pytest.mark.usefixtures("channels_first")
+@pytest.mark.parametrize(
+    ("kind", "options", "width"),
+    [
+        (layers.Conv2D, {"filters": 6}, 5),
+        (layers.Conv2D, {"filters": 6, "groups": 2}, 6),
+        (layers.SeparableConv2D, {"filters": 6}, 5),
+    ],
+)
+def test_filters_are_not_as_many_as_an_image_is_wide(
+    kind, options, width, finish, gap
+):
+    """Keras would lay their bias along its width."""
+    keras.config.set_dtype_policy("float32")  # the CPU has no other
+    first = {"data_format": "channels_first"}
+    i = keras.Input((2, 5, 4))
+    x = kind(kernel_size=1, **options, **first, name="x")(i)
+    model = finish(i, layers.Conv2D(2, 1, **first, name="b")(x))
+    kernel = model.get_layer("b").kernel
+    alive = np.reshape([0, 1, 1, 0, 1, 1], (6, 1))
+    kernel.assign(kernel.numpy() * alive)
+    small = rrelu_tf.strip(model)
+    assert gap(model, small) < 1e-6
+    assert small.get_layer("x").output.shape[1] == width

@@ -136,3 +136,17 @@ def test_an_operation_that_concatenates_drops_what_is_wholly_dead(
     x, y = two(i, y=(0, 0, 0, 0))
     x = ops.concatenate([x, y, i], axis=-1)
     check(finish(i, layers.Dense(2)(x)), {"a": 2, "b": None, "y": None})
+
+
+@pytest.mark.parametrize("kind", [layers.Add, layers.Average, ops.add])
+def test_a_sum_with_one_number_an_example_is_laid_over_its_image(
+    kind, finish, check
+):
+    """For as many examples as an image has rows, Keras takes it for a bias."""
+    i = keras.Input((3, 3, 2))
+    x = layers.Dense(2, name="a")(i)
+    mean = layers.GlobalAveragePooling2D(keepdims=True)(layers.Dense(2)(x))
+    x = kind(x, mean) if kind is ops.add else kind()([x, mean])
+    model = finish(i, rrelu((0, 1), "x")(x))
+    model = finish(i, layers.Dense(2)(model.output))
+    check(model, {"x": 1})
