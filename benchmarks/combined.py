@@ -2,11 +2,11 @@
 
     python benchmarks/combined.py --dataset=fashion_mnist --data_dir=DATA
 
-The net, recipe and controls of `benchmarks/orthoreg.py`. Half of the
-parameters go, in one step by one score, or in two: first slopes, until three
-quarters are left, then another score. `--retrain_epochs` follow. Decay on every
-weight of the nets with slopes, 1e-3, and L1 of 5e-4 on the slopes draw them to
-0; with OrthoReg there is the L1 alone. Writes
+The net and recipe of `benchmarks/orthoreg.py`. Half of the parameters go, in
+one step by one score, or in two: first slopes, until three quarters are left,
+then another score. `--retrain_epochs` follow, without OrthoReg and L1. Decay on
+every weight of the nets with slopes, 1e-3, and L1 of 5e-4 on the slopes draw
+them to 0; with OrthoReg there is the L1 alone. Writes
 `benchmarks/results/combined_<dataset>.csv`; a command that was stopped goes on.
 """
 

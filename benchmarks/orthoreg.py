@@ -29,7 +29,7 @@ from absl import app, flags
 import rrelu_tf
 from rrelu_tf.analysis import accuracy
 from rrelu_tf.scoring import scores
-from rrelu_tf.training import building
+from rrelu_tf.training import building, penalties
 from rrelu_tf.training.recipe import Recipe
 
 RESULTS = pathlib.Path(__file__).resolve().parent / "results"
@@ -104,8 +104,9 @@ class Study:
         return model
 
     def retrain(self, model):
-        """Trains what pruning left, plainly."""
+        """Trains what pruning left, plainly: without a penalty of its own."""
         plain = rrelu_tf.orthogonalize(model, 0.0)
+        penalties.give(plain)
         epochs = RETRAIN.value
         recipe = Recipe(**{**vars(self.recipe), "epochs": epochs})
         return self.fit(plain, recipe, EPOCHS.value)

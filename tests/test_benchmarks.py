@@ -1,0 +1,38 @@
+"""What benchmarks say that they do."""
+
+import pathlib
+import subprocess
+import sys
+
+FOLDER = pathlib.Path(__file__).parents[1] / "benchmarks"
+# A process of its own: a benchmark defines flags as it is imported.
+PLAINLY = """
+import keras
+import orthoreg
+import rrelu_tf
+from absl import flags
+from rrelu_tf.training import penalties
+from rrelu_tf.training.recipe import Recipe
+
+flags.FLAGS(["orthoreg", "--retrain_epochs=3"])
+study = object.__new__(orthoreg.Study)
+study.recipe = Recipe(arch="resnet8_b", dataset="fashion_mnist")
+study.fit = lambda model, recipe, first: (model, recipe.epochs)
+image = keras.Input((4, 4, 1))
+x = rrelu_tf.layers.RReLU()(keras.layers.Conv2D(3, 3)(image))
+net = rrelu_tf.orthogonalize(keras.Model(image, x), 0.5)
+penalties.give(net, slope_l1=0.25)
+model, epochs = study.retrain(net)
+print(len(net.losses), len(model.losses), epochs)
+"""
+
+
+def test_retraining_is_without_the_penalties_of_the_training_before():
+    done = subprocess.run(
+        [sys.executable, "-c", PLAINLY],
+        cwd=FOLDER,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["2", "0", "3"]
