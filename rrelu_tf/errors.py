@@ -10,6 +10,13 @@ class UserError(ValueError):
     """
 
 
+class NothingGoes(UserError):
+    """What was asked for leaves every channel: it is met, or too little.
+
+    A mistake of one call, but none of a later round of pruning.
+    """
+
+
 class WorkerLost(Exception):
     """Another worker of the job is gone, and no step can be taken without it.
 

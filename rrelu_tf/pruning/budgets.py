@@ -8,7 +8,7 @@ import numpy as np
 
 from rrelu_tf.analysis import latency
 from rrelu_tf.analysis.profile import profile
-from rrelu_tf.errors import UserError
+from rrelu_tf.errors import NothingGoes, UserError
 from rrelu_tf.pruning.masking import mask
 from rrelu_tf.strip import strip
 
@@ -143,7 +143,7 @@ class _Probes:
 def _check_ends(probes, name, budget, aim, text, nothing):
     """Refuses a budget above what is there, or below what can be reached."""
     if probes(0) <= aim:
-        raise UserError(
+        raise NothingGoes(
             "A budget must make channels go, and with all of them kept strip "
             f"leaves {text(probes(0))}, which is within it. "
             f"Received: {name}={budget}"

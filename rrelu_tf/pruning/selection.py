@@ -3,7 +3,7 @@
 import numpy as np
 
 from rrelu_tf import seed_protocol
-from rrelu_tf.errors import UserError
+from rrelu_tf.errors import NothingGoes, UserError
 from rrelu_tf.pruning import arguments, budgets, chains, held, seed_selection
 from rrelu_tf.pruning.groups import Groups, Order
 from rrelu_tf.strip import coupling
@@ -191,7 +191,7 @@ def _sparse(order, sparsity):
             if number
             else "that fraction is less than one channel"
         )
-        raise UserError(
+        raise NothingGoes(
             f"A sparsity above 0 must remove a channel, and {reason}. "
             f"Received: sparsity={sparsity}"
         )

@@ -3,8 +3,10 @@
 import dataclasses
 
 import keras
+import numpy as np
 
 from rrelu_tf.analysis.profile import profile
+from rrelu_tf.errors import NothingGoes
 from rrelu_tf.pruning import mask, seed_pruned, select
 from rrelu_tf.pruning.procedure import remove
 from rrelu_tf.scoring import score
@@ -53,7 +55,8 @@ def cut(model, training, plan, number, first, known):
 
     Raises:
         UserError: a model without such scores; an amount that cannot be
-            reached, that removes nothing, or kills every way to the output.
+            reached, that removes nothing in the first round, or kills every
+            way to the output.
         NotEquivalent: the stripped model is not equal to the masked one.
     """
     protocol = "seed" if plan.protocol == "seed" else None
@@ -65,7 +68,13 @@ def cut(model, training, plan, number, first, known):
     if protocol:
         return _as_the_authors(model, scores, first, found, asked)
     options = {name: getattr(plan, name) for name in _OPTIONS}
-    keep = select(scores, model=model, **options, **asked)
+    try:
+        keep = select(scores, model=model, **options, **asked)
+    except NothingGoes:
+        if number == 1:
+            raise
+        # A round before took more than it had to.
+        keep = {key: np.ones(count, bool) for key, count in found.items()}
     ((name, value),) = asked.items()
     masked, small, proof = remove(model, keep, plan.align, f"{name}={value:g}")
     stayed = kept(small)
