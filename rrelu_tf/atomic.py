@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import secrets
 import shutil
 
 from rrelu_tf.errors import UserError
@@ -29,7 +30,8 @@ def path(final):
             and nothing temporary is left, as with every other exception.
     """
     final = pathlib.Path(final)
-    temporary = final.with_name(f".{final.name}.{os.getpid()}.tmp")
+    # Processes of several machines may write here, and share a process id.
+    temporary = final.with_name(f".{final.name}.{secrets.token_hex(4)}.tmp")
     try:
         yield temporary
         _sync(temporary)

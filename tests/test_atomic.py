@@ -25,6 +25,15 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     assert os.listdir(tmp_path) == ["table.txt"]
 
 
+def test_two_that_write_at_the_same_time_do_not_share_a_file(tmp_path):
+    final = tmp_path / "table.txt"
+    with atomic.path(final) as one, atomic.path(final) as other:
+        one.write_text("one, whole")
+        other.write_text("oth")
+    assert final.read_text() == "one, whole"
+    assert os.listdir(tmp_path) == ["table.txt"]
+
+
 def test_a_folder_appears_whole_or_not_at_all(tmp_path):
     def fill(folder):
         (folder / "inner").mkdir(parents=True)

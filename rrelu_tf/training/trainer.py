@@ -65,11 +65,16 @@ def train(
 
     Raises:
         UserError: if the folder belongs to another recipe or cannot be
-            written, the data cannot be read, the loss stops being finite, or
-            the other workers do not come.
+            written, the data cannot be read, the loss stops being finite, the
+            other workers do not come, or several are told to fetch the data.
         WorkerLost: if one is lost; the last whole epoch is saved.
         Interrupted: if SIGTERM or SIGINT came; the last whole epoch is saved.
     """
+    if download and recipe.strategy == strategy.MULTIWORKER:
+        raise UserError(
+            "Several workers must not fetch the same data: let one process do "
+            "it before, by rrelu_tf.data.load. Received: download=True"
+        )
     with contextlib.ExitStack() as stack:
         interruption = stack.enter_context(Interruption())
         run = run_folder.find(path, recipe)

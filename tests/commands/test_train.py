@@ -13,6 +13,7 @@ import time
 import numpy as np
 import pytest
 
+from rrelu_tf import atomic
 from rrelu_tf.commands import train
 from rrelu_tf.training import checkpoints
 
@@ -128,14 +129,17 @@ def test_killed_it_goes_on_and_ends_bit_for_bit_alike(
     first = checkpoints.epochs(folder / "checkpoints")[-1]
     epoch = draw.randrange(first + 1, min(first + 3, EPOCHS) + 1)
     path = checkpoints.path_of(folder / "checkpoints", epoch)
-    temporary = path.with_name(f".{path.name}.{process.pid}.tmp")
-    wait_for(process, temporary.exists)
+
+    def halves():
+        return atomic.leftovers(path.parent, path.name)
+
+    wait_for(process, halves)
     time.sleep(draw.uniform(0, 0.4))
     kill(process)
-    assert temporary.exists()
+    assert halves()
 
     assert f"going on after epoch {epoch - 1} of" in finish(start(folder))
-    assert not temporary.exists()
+    assert not halves()
     assert_ends_alike(folder, uninterrupted)
 
 

@@ -107,6 +107,7 @@ def test_a_port_in_use_is_refused_at_once(tmp_path, monkeypatch, capsys):
         (["--peer_timeout=inf"], "peer_timeout=inf"),
         (["--prune", "--sparsity=0.5"], "prune=True"),
         (["--virtual_devices=2"], "virtual_devices=2"),
+        (["--download"], "download=True"),
     ],
 )
 def test_flags_that_do_not_go_together(
