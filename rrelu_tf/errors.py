@@ -22,3 +22,14 @@ class WorkerLost(Exception):
 
     The run goes on from its last whole epoch once all workers are back.
     """
+
+
+def first_line(error):
+    """What an exception says, for an error of one line.
+
+    Returns:
+        Its message's first line without a full stop or colon at the end; the
+        name of its class where it says nothing.
+    """
+    lines = str(error).strip().splitlines() or [""]
+    return lines[0].rstrip(" .:") or type(error).__name__

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rrelu_tf import atomic, silence
-from rrelu_tf.errors import UserError
+from rrelu_tf.errors import UserError, first_line
 from rrelu_tf.export import fitting, litert, onnx, openvino, versions
 from rrelu_tf.export.fresh_process import ExportError
 from rrelu_tf.export.pixels import from_pixels
@@ -153,11 +153,12 @@ def _written(name, source, temporary, final, images, expected):
         try:
             kind.write(source, path, images)
             logits = np.array(kind.load(path)(images))
+        except (OSError, MemoryError):  # the machine's, not the format's
+            raise
         except Exception as error:  # whatever a converter or runtime raises
             raise UserError(
                 "The format must be able to hold every operation of the "
-                f"model, but: {str(error).splitlines()[0]}. "
-                f"Received: format={name}"
+                f"model, but: {first_line(error)}. Received: format={name}"
             ) from error
     difference = np.abs(logits - expected).max() / np.abs(expected).max()
     error = difference
@@ -204,7 +205,14 @@ def _images(formats, representative, shape):
             )
         draw = np.random.default_rng(0)
         return draw.integers(0, 256, (8, *shape)).astype(np.float32)
-    images = np.asarray(representative, np.float32)
+    try:
+        images = np.asarray(representative, np.float32)
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            "Representative images must be an array of numbers, or lists of "
+            "equal lengths. "
+            f"Received: representative={type(representative).__name__}"
+        ) from error
     if images.shape[1:] != tuple(shape) or not len(images):
         raise UserError(
             "Representative images must be an array of shape (n, "

@@ -153,6 +153,32 @@ def test_what_a_format_cannot_hold_is_one_line(tmp_path, capfd):
 
 
 @pytest.mark.parametrize(
+    "raised, message",
+    [
+        (ValueError(), "operation of the model, but: ValueError. Rec.*=litert"),
+        (RuntimeError("No X.\nno"), "the model, but: No X. Received: .*litert"),
+        (
+            OSError(28, "No space left"),
+            "1 must be writable, but: No space left",
+        ),
+        (MemoryError(), "^$"),
+    ],
+)
+def test_why_a_file_was_not_written_is_told_as_it_is(
+    model, tmp_path, monkeypatch, raised, message
+):
+    def fail(*_):
+        raise raised
+
+    kind = portable.FORMATS["litert"]._replace(write=fail)
+    monkeypatch.setitem(portable.FORMATS, "litert", kind)
+    with pytest.raises((UserError, MemoryError), match=message) as caught:
+        write(model, tmp_path / "out", "litert")
+    assert isinstance(raised, MemoryError) == (caught.value is raised)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
     "formats, images, received",
     [
         (["tflite"], None, "format=tflite"),
@@ -160,6 +186,8 @@ def test_what_a_format_cannot_hold_is_one_line(tmp_path, capfd):
         (["litert_int8"], np.zeros((4, 8, 6)), r"shape=\(4, 8, 6\)"),
         (["litert_int8"], np.zeros((0, 8, 6, 2)), r"shape=\(0, 8, 6, 2\)"),
         (["litert_int8"], np.full((4, 8, 6, 2), -0.5), "lowest=-0.5"),
+        (["litert_int8"], [[[1.0]], [[1.0, 2.0]]], "representative=list"),
+        (["litert_int8"], ["cat.png", "dog.png"], "representative=list"),
     ],
 )
 def test_bad_arguments_are_refused(model, tmp_path, formats, images, received):

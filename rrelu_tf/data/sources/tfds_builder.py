@@ -6,7 +6,7 @@ import re
 
 from rrelu_tf.data import recipes
 from rrelu_tf.data.sources.tfrecords import quiet
-from rrelu_tf.errors import UserError
+from rrelu_tf.errors import UserError, first_line
 
 # name, name/config, name:version. A namespace, as in "huggingface:x", is not
 # TFDS's own and wants further packages.
@@ -48,7 +48,7 @@ def prepared(name, data_dir, download):
             raise _unknown(name, tfds) from None
         except (ValueError, RuntimeError) as error:
             raise UserError(
-                f"TFDS cannot build the data set: {_first_line(error)}. "
+                f"TFDS cannot build the data set: {first_line(error)}. "
                 f"Received: dataset={name}"
             ) from error
         if builder.is_prepared():
@@ -64,7 +64,7 @@ def prepared(name, data_dir, download):
         except _DOWNLOAD_ERRORS as error:
             raise UserError(
                 f"TFDS could not download and prepare {name}: "
-                f"{_first_line(error)}. Received: download={download}"
+                f"{first_line(error)}. Received: download={download}"
             ) from error
     return builder
 
@@ -90,7 +90,3 @@ def _unknown(name, tfds):
         "dataset must be digits, a TensorFlow Datasets name or a directory "
         f"with train/ and test/{hint} Received: dataset={name}"
     )
-
-
-def _first_line(error):
-    return str(error).strip().splitlines()[0].rstrip(".:")

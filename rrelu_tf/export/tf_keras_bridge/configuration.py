@@ -4,7 +4,7 @@ import inspect
 
 import keras
 
-from rrelu_tf.errors import UserError
+from rrelu_tf.errors import UserError, first_line
 from rrelu_tf.export.tf_keras_bridge import legacy
 
 tf_keras, _ = legacy.load()
@@ -45,8 +45,8 @@ def translated(layer, kind, given=None):
     try:
         return kind(**config), left
     except (TypeError, ValueError) as error:
-        lines = str(error).splitlines() or [""]
-        raise refusal(layer, f"tf_keras cannot make it: {lines[0]}") from error
+        reason = f"tf_keras cannot make it: {first_line(error)}"
+        raise refusal(layer, reason) from error
 
 
 def _arguments(layer, kind, given):

@@ -4,7 +4,7 @@ import inspect
 
 import keras
 
-from rrelu_tf.errors import UserError
+from rrelu_tf.errors import UserError, first_line
 from rrelu_tf.export.tf_keras_bridge import legacy, rules, weights
 from rrelu_tf.export.tf_keras_bridge.configuration import refusal
 from rrelu_tf.strip.graph import deep, has_graph, maker_name, trace
@@ -113,5 +113,5 @@ def _outputs(layer, call):
     except UserError:
         raise
     except (NotImplementedError, TypeError, ValueError) as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise refusal(layer, f"tf_keras cannot call it: {lines[0]}") from error
+        reason = f"tf_keras cannot call it: {first_line(error)}"
+        raise refusal(layer, reason) from error
