@@ -57,10 +57,11 @@ def of_environment():
             raise _wrong(f"must have a {name}", text)
     jobs = _jobs(config["cluster"], text)
     kind, index = _task(config["task"], text)
-    if kind not in jobs:
+    there = [job for job, addresses in jobs.items() if addresses]
+    if kind not in there:
         raise UserError(
-            f"The task's type must be one of the cluster's, {', '.join(jobs)}. "
-            f"Received: type={kind}"
+            "The task's type must be one of the cluster's, "
+            f"{', '.join(there)}. Received: type={kind}"
         )
     if not 0 <= index < len(jobs[kind]):
         raise UserError(
@@ -124,6 +125,8 @@ def _jobs(cluster, text):
                 "Each worker must have an address of its own. "
                 f"Received: address={address}"
             )
+    if not everyone:
+        raise _wrong("must have a cluster of workers", text)
     if len(jobs["chief"]) > 1:
         raise UserError(
             "A cluster must be of workers and at most one chief. "
@@ -156,6 +159,7 @@ def _task(task, text):
 
 
 def _wrong(rule, text):
+    text = " ".join(text.split())
     shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
     return UserError(
         f"{VARIABLE} {rule}, like {_EXAMPLE}. Received: {VARIABLE}={shown}"
