@@ -1,5 +1,6 @@
 """Each flag file says what it is, and describes a run that can begin."""
 
+import itertools
 import json
 import pathlib
 
@@ -71,6 +72,15 @@ def test_a_flag_file_of_pruning_describes_rounds_that_can_begin(path):
         assert parts[-1] == f"{100 * plan.sparsity:g}" and plan.count == 1
     else:
         assert parts[-1] == found.optimizer and plan.count == 5
+    # facts/orthoreg.md, 3: the best epoch is pruned, then the last goes on.
+    assert (plan.which, plan.goes_on) == ("best", "last")
+    last = ((40, 40, 20), None)
+    wanted = [last] * 5
+    if "bird" in parts:
+        wanted = [((60, 40, 40), None)]
+    elif plan.score == "orthoreg":
+        wanted = [((35, 35, 10), (24, 1))] * 4 + [last]
+    assert lengths(found, plan) == wanted
     for number in range(1, plan.count + 1):
         for made in (retraining.plain, retraining.ortho):
             training = made(found, plan, number, "small.keras")
@@ -78,6 +88,23 @@ def test_a_flag_file_of_pruning_describes_rounds_that_can_begin(path):
                 building.create_schedule(training, 10)
                 assert training.early_bird == "none"
                 assert bool(training.orthoreg) == (not training.weight_decay)
+
+
+def lengths(found, plan):
+    """Of both trainings of each round, the epochs at each rate."""
+    return [
+        tuple(
+            made(found, plan, number, "small.keras")
+            and stretches(made(found, plan, number, "small.keras"))
+            for made in (retraining.plain, retraining.ortho)
+        )
+        for number in range(1, plan.count + 1)
+    ]
+
+
+def stretches(training):
+    ends = (0, *training.milestones, training.epochs)
+    return tuple(b - a for a, b in itertools.pairwise(ends))
 
 
 # The table in the OrthoReg authors' README, in per cent of test accuracy, at

@@ -26,7 +26,8 @@ def define(flag_values):
         "last",
         ["best", "last"],
         "The checkpoint that is pruned: the last, whose slopes have decayed "
-        "longest, or the best on validation. In rounds, of a retraining too.",
+        "longest, or the best on validation. In rounds of a retraining, too, "
+        "but for --retrain_which.",
         flag_values=flag_values,
     )
     flags.DEFINE_enum(

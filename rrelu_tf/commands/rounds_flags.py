@@ -10,7 +10,10 @@ from rrelu_tf.rounds import retraining
 from rrelu_tf.rounds.plan import AMOUNTS, Plan
 from rrelu_tf.training.recipe import Recipe
 
-_LISTS = ("thresholds", "retrain_epochs")
+_OWN = (
+    *("thresholds", "scope", "retrain_epochs", "retrain_milestones"),
+    "retrain_which",
+)
 _DEFINE = {float: flags.DEFINE_float, int: flags.DEFINE_integer}
 _HELP = {
     "sparsity": "In rounds: share of the channels that goes in all.",
@@ -57,6 +60,22 @@ def define(flag_values):
         "decay; 0: none. Default: the run's.",
         flag_values=flag_values,
     )
+    flags.DEFINE_string(
+        "retrain_milestones",
+        None,
+        "Milestones of retraining, 35,70, or of each round, the last entry for "
+        "all that follow, and behind a plus those of the training with "
+        "OrthoReg: '35,70+24;40,80'. Default: the run's, moved with the "
+        "epochs.",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_enum(
+        "retrain_which",
+        None,
+        ["best", "last"],
+        "The epoch of a retraining that goes on; default: as --which.",
+        flag_values=flag_values,
+    )
     for name in retraining.FIELDS:
         _define_retraining(flag_values, name)
 
@@ -80,7 +99,7 @@ def plan(values):
         UserError: for choices that break their rules, or that are for rounds
             where nothing says how much is to go.
     """
-    own = [*_HELP, *_LISTS, "scope"]
+    own = [*_HELP, *_OWN]
     own += [f"retrain_{name}" for name in retraining.FIELDS]
     given = [name for name in own if values[name].present]
     if not any(name in given for name in AMOUNTS):
@@ -93,13 +112,15 @@ def plan(values):
         return None
     chosen = {
         name: values[name].value
-        for name in (*_HELP, *pruning_flags.NAMES, "scope")
+        for name in (*_HELP, *pruning_flags.NAMES, "scope", "retrain_which")
     }
+    milestones = values.retrain_milestones
     return Plan(
         **chosen,
         protocol=values.protocol,
         thresholds=_numbers(values, "thresholds", float),
         retrain_epochs=tuple(values.retrain_epochs),
+        retrain_milestones=tuple(milestones.split(";")) if milestones else (),
         retraining=_retraining(values),
     )
 
@@ -110,8 +131,6 @@ def _retraining(values):
         value = values[f"retrain_{name}"].value
         if value is not None:
             found[name] = value
-    if "milestones" in found:
-        found["milestones"] = _numbers(values, "retrain_milestones", int)
     return found
 
 

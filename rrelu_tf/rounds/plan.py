@@ -2,15 +2,13 @@
 
 import dataclasses
 import math
-import re
 
 from rrelu_tf.errors import UserError
-from rrelu_tf.rounds import shares
+from rrelu_tf.rounds import entries, shares
 
 AMOUNTS = ("sparsity", "thresholds", "flops", "params", "latency")
 _BUDGETS = ("flops", "params", "latency")
 _PROTOCOLS = ("correct", "seed")
-_ENTRY = re.compile(r"(\d+)(?:\+(\d+))?")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,10 +30,13 @@ class Plan:
             chooses, for their nets, by sparsity or thresholds.
         recalibrate: training images that batch normalisations get their
             statistics from before retraining, `rrelu_tf.recalibrate`; 0: none.
-        which: "last" or "best": the epoch of a retraining that goes on.
+        which: "last" or "best": the epoch of the first net that is pruned.
+        retrain_which: the epoch of a retraining that goes on; None: as `which`.
         retrain_epochs: texts, one a round, the last one for all that follow:
             epochs of retraining, "40", or "40+20", the second with OrthoReg.
             Empty: as many as the run had.
+        retrain_milestones: texts likewise, of the schedule multistep: "35,70",
+            or "35,70+24". Empty: the run's, moved with the epochs.
         retraining: dict of `Recipe` fields that retraining has of its own.
     """
 
@@ -54,7 +55,9 @@ class Plan:
     protocol: str = "correct"
     recalibrate: int = 0
     which: str = "last"
+    retrain_which: str | None = None
     retrain_epochs: tuple[str, ...] = ()
+    retrain_milestones: tuple[str, ...] = ()
     retraining: dict = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
@@ -68,8 +71,9 @@ class Plan:
         for name, (rule, holds) in _RULES.items():
             value = getattr(self, name)
             if value not in _UNSET and not holds(value):
+                shown = _shown(name, self)
                 raise UserError(
-                    f"{name} must be {rule}. Received: {name}={_shown(value)}"
+                    f"{name} must be {rule}. Received: {name}={shown}"
                 )
         self._check_rounds()
         self._check_protocol()
@@ -102,12 +106,12 @@ class Plan:
                 "A latency budget of several rounds must be a fraction in "
                 f"(0, 1). Received: latency={self.latency}"
             )
-        if len(self.retrain_epochs) > self.count:
-            raise UserError(
-                f"retrain_epochs has one entry for each of {self.count} "
-                "rounds at the most. "
-                f"Received: retrain_epochs={','.join(self.retrain_epochs)}"
-            )
+        for name in ("retrain_epochs", "retrain_milestones"):
+            if len(getattr(self, name)) > self.count:
+                raise UserError(
+                    f"{name} has one entry for each of {self.count} rounds at "
+                    f"the most. Received: {name}={_shown(name, self)}"
+                )
 
     @property
     def count(self):
@@ -134,9 +138,18 @@ class Plan:
         """
         if not self.retrain_epochs:
             return None
-        at = min(number, len(self.retrain_epochs)) - 1
-        plain, ortho = _ENTRY.fullmatch(self.retrain_epochs[at]).groups()
-        return int(plain), int(ortho or 0)
+        return entries.epochs(self.retrain_epochs, number)
+
+    def milestones(self, number):
+        """(plain, with OrthoReg) milestones of a round; None: the recipe's."""
+        if not self.retrain_milestones:
+            return None
+        return entries.milestones(self.retrain_milestones, number)
+
+    @property
+    def goes_on(self):
+        """Which epoch of a retraining goes on, "last" or "best"."""
+        return self.retrain_which or self.which
 
     @property
     def has_ortho(self):
@@ -223,12 +236,19 @@ _RULES = {
     "recalibrate": ("at least 0", lambda value: value >= 0),
     "retrain_epochs": (
         "numbers of epochs between commas, 40 or 40+20",
-        lambda texts: all(map(_ENTRY.fullmatch, texts)),
+        lambda texts: all(map(entries.EPOCHS.fullmatch, texts)),
+    ),
+    "retrain_milestones": (
+        "epochs between commas, and between semicolons those of each round, "
+        "35,70 or 35,70+24;40,80",
+        lambda texts: all(map(entries.MILESTONES.fullmatch, texts)),
     ),
 }
 
 
-def _shown(value):
+def _shown(name, plan):
+    value = getattr(plan, name)
     if isinstance(value, tuple):
-        return ",".join(f"{x:g}" if isinstance(x, float) else x for x in value)
+        texts = [x if isinstance(x, str) else f"{x:g}" for x in value]
+        return (";" if name == "retrain_milestones" else ",").join(texts)
     return value

@@ -73,6 +73,7 @@ def _compare(base, small, plan, data, rounds, path):
         "zeta": None,
         "score": plan.score,
         "checkpoint": plan.which,
+        "retrained_checkpoint": plan.goes_on,
         "align": plan.align,
         "protocol": plan.protocol,
         "amount": plan.aim,

@@ -9,7 +9,7 @@ from rrelu_tf.training.recipe import OF_THE_START, Recipe
 # Fields that retraining may have of its own.
 FIELDS = (
     *("batch_size", "optimizer", "learning_rate", "schedule"),
-    *("warmup_epochs", "milestones", "gamma", "momentum", "weight_decay"),
+    *("warmup_epochs", "gamma", "momentum", "weight_decay"),
     *("augmentation", "orthoreg"),
 )
 # What a round has not: what belongs to the start, the slopes' own training,
@@ -27,6 +27,7 @@ def check(recipe, plan):
         UserError: for the first.
     """
     _check_orthoreg(plan)
+    _check_milestones(recipe, plan)
     for number in range(1, plan.count + 1):
         for made in (plain, ortho):
             made(recipe, plan, number, "model.keras")
@@ -49,6 +50,22 @@ def _check_orthoreg(plan):
         )
 
 
+def _check_milestones(recipe, plan):
+    """Refuses milestones that no schedule has, or a schedule without any."""
+    schedule = _schedule(recipe, plan.retraining)
+    steps, given = schedule == "multistep", bool(plan.retrain_milestones)
+    if given and not steps:
+        raise UserError(
+            "retrain_milestones is for --retrain_schedule=multistep. "
+            f"Received: retrain_schedule={schedule}"
+        )
+    if steps and not given and not recipe.milestones:
+        raise UserError(
+            "The schedule multistep needs --retrain_milestones. "
+            f"Received: retrain_schedule={schedule}"
+        )
+
+
 def plain(recipe, plan, number, start):
     """The `Recipe` of a round's training without OrthoReg; None without one.
 
@@ -61,9 +78,8 @@ def plain(recipe, plan, number, start):
     Raises:
         UserError: for a choice that breaks its rule.
     """
-    length, _ = _epochs(recipe, plan, number)
     changes = {"orthoreg": 0.0, "protocol": Recipe.protocol}
-    return _made(recipe, plan, length, start, changes)
+    return _made(recipe, plan, number, 0, start, changes)
 
 
 def ortho(recipe, plan, number, start):
@@ -71,17 +87,13 @@ def ortho(recipe, plan, number, start):
 
     The factor is that given for retraining, or the run's, or that of
     `rrelu_tf.orthogonalize` by the plan's protocol, which is OrthoReg's, too.
-    Milestones that are given for retraining and lie beyond its end are those
-    of the plain training before it. Source: the authors' schedule of iterative
-    pruning.
+    Source: the authors' schedule of iterative pruning.
     """
-    _, length = _epochs(recipe, plan, number)
-    if not length:
+    if not _epochs(recipe, plan, number)[1]:
         return None
     changes = {"orthoreg": _factor(recipe, plan), "protocol": plan.protocol}
     changes |= {"weight_decay": 0.0, "slope_decay": 1.0}
-    changes |= _within(plan.retraining, length)
-    return _made(recipe, plan, length, start, changes)
+    return _made(recipe, plan, number, 1, start, changes)
 
 
 def _factor(recipe, plan):
@@ -107,16 +119,16 @@ def _epochs(recipe, plan, number):
     return plan.epochs(number) or (recipe.epochs, 0)
 
 
-def _made(recipe, plan, epochs, start, changes):
+def _made(recipe, plan, number, part, start, changes):
+    """The `Recipe` of a round's first (0) or second (1) training, or None."""
+    epochs = _epochs(recipe, plan, number)[part]
     if not epochs:
         return None
     own = {name: getattr(Recipe, name) for name in _NOT_AGAIN}
-    own |= _lengths(recipe, epochs) | plan.retraining
-    if own.get("schedule", recipe.schedule) != "multistep":
-        own |= {"gamma": Recipe.gamma}
-        own |= {"milestones": plan.retraining.get("milestones", ())}
-    if own.get("optimizer", recipe.optimizer) == "adam":
-        own |= {"momentum": plan.retraining.get("momentum", Recipe.momentum)}
+    if plan.retraining.get("optimizer", recipe.optimizer) == "adam":
+        own["momentum"] = Recipe.momentum
+    given = plan.milestones(number)
+    own |= _rate(recipe, plan.retraining, epochs, given and given[part])
     own |= {"epochs": epochs, "start": str(start), **changes}
     _check_lengths(own, epochs)
     try:
@@ -128,6 +140,29 @@ def _made(recipe, plan, epochs, start, changes):
         raise UserError(text) from error
 
 
+def _rate(recipe, retraining, epochs, milestones):
+    """What is given, and what the learning rate needs besides.
+
+    Args:
+        recipe: the `Recipe` of the run.
+        retraining: the plan's.
+        epochs: of this training.
+        milestones: those given for it; None: the run's, moved with the epochs.
+    """
+    warmup, scaled = _scaled(recipe, epochs)
+    own = {"warmup_epochs": warmup, **retraining}
+    if _schedule(recipe, retraining) != "multistep":
+        return {"gamma": Recipe.gamma, **own, "milestones": ()}
+    own["milestones"] = scaled if milestones is None else milestones
+    if not own["milestones"]:  # a training without a step has one rate
+        own |= {"schedule": "constant", "gamma": Recipe.gamma}
+    return own
+
+
+def _schedule(recipe, retraining):
+    return retraining.get("schedule", recipe.schedule)
+
+
 def _check_lengths(own, epochs):
     """Refuses at once what the schedule would refuse hours later."""
     for name, last in (
@@ -136,29 +171,16 @@ def _check_lengths(own, epochs):
     ):
         if last >= epochs:
             raise UserError(
-                f"retrain_{name} must lie below the {epochs} epochs of every "
-                f"retraining. Received: retrain_{name}={own[name]}"
+                f"retrain_{name} must lie below the {epochs} epochs that it is "
+                f"for. Received: retrain_{name}={last}"
             )
 
 
-def _within(retraining, epochs):
-    """Changes where milestones are given for the longer, plain training."""
-    given = retraining.get("milestones", ())
-    kept = tuple(milestone for milestone in given if milestone < epochs)
-    if kept == given:
-        return {}
-    if kept:
-        return {"milestones": kept}
-    return {"milestones": (), "schedule": "constant", "gamma": Recipe.gamma}
-
-
-def _lengths(recipe, epochs):
-    """Milestones and warm-up, which move with the number of epochs."""
+def _scaled(recipe, epochs):
+    """Warm-up and milestones, moved with the number of epochs."""
     scale = epochs / recipe.epochs
     warmup = min(round(recipe.warmup_epochs * scale), epochs - 1)
     scaled = {round(milestone * scale) for milestone in recipe.milestones}
-    milestones = sorted(m for m in scaled if max(warmup, 1) <= m < epochs)
-    lengths = {"warmup_epochs": warmup, "milestones": tuple(milestones)}
-    if recipe.schedule == "multistep" and not milestones:
-        lengths["schedule"] = "constant"
-    return lengths
+    return warmup, tuple(
+        sorted(m for m in scaled if max(warmup, 1) <= m < epochs)
+    )

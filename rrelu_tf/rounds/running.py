@@ -84,7 +84,7 @@ class _Rounds:
         file = stripped / "model.keras"
         retrained = self._retrain(number, file)
         figures = stripping.read(stripped)
-        figures |= _after(retrained, self.plan.which, figures)
+        figures |= _after(retrained, self.plan.goes_on, figures)
         figures["epochs"] = retraining.epochs(
             self.base.recipe, self.plan, number
         )
@@ -92,7 +92,7 @@ class _Rounds:
         if retrained is None:
             self.model = keras_file.load(file)
         else:
-            self.model = getattr(retrained, self.plan.which)()
+            self.model = getattr(retrained, self.plan.goes_on)()
         rounds_table.show(self.done)
 
     def _retrain(self, number, file):
@@ -109,7 +109,7 @@ class _Rounds:
         if first is not None:
             run = trainer.train(first, folder.plain(number), **self.options)
             if not start.is_file():
-                between.write(start.parent, run, plan.which, file)
+                between.write(start.parent, run, plan.goes_on, file)
         return trainer.train(second, last, **self.options)
 
 

@@ -69,6 +69,13 @@ def test_retraining_lasts_as_the_list_says_and_then_as_its_last_entry():
     assert Plan(sparsity=0.5).epochs(1) is None
 
 
+def test_which_epoch_goes_on_is_which_unless_it_is_given():
+    plan = Plan(sparsity=0.5, which="best")
+    assert plan.goes_on == "best"
+    plan = Plan(sparsity=0.5, which="best", retrain_which="last")
+    assert (plan.which, plan.goes_on) == ("best", "last")
+
+
 @pytest.mark.parametrize(
     ("options", "received"),
     [
@@ -91,6 +98,14 @@ def test_retraining_lasts_as_the_list_says_and_then_as_its_last_entry():
             "retrain_epochs=1,2,3",
         ),
         ({"sparsity": 0.5, "retrain_epochs": ("-1",)}, "retrain_epochs=-1"),
+        (
+            {"sparsity": 0.5, "retrain_milestones": ("1,2", "3")},
+            "retrain_milestones=1,2;3",
+        ),
+        (
+            {"sparsity": 0.5, "retrain_milestones": ("1,",)},
+            "retrain_milestones=1,",
+        ),
         ({"sparsity": 0.5, "retrain_epochs": ("1+",)}, "retrain_epochs=1+"),
         ({"sparsity": 0.5, "min_fraction": 1.0}, "min_fraction=1.0"),
         ({"sparsity": 0.5, "samples": 0}, "samples=0"),

@@ -10,8 +10,14 @@ from rrelu_tf.training.recipe import Recipe
 FILE = "small.keras"
 
 
-def plan(*epochs, **fields):
-    return Plan(sparsity=0.5, retrain_epochs=epochs, retraining=fields)
+def plan(*epochs, milestones=(), **fields):
+    return Plan(
+        sparsity=0.5,
+        rounds=max(len(epochs), len(milestones), 1),
+        retrain_epochs=epochs,
+        retrain_milestones=milestones,
+        retraining=fields,
+    )
 
 
 def test_the_runs_recipe_is_retrained_by():
@@ -85,15 +91,46 @@ def test_milestones_and_warm_up_move_with_the_epochs():
     assert (short.schedule, short.milestones) == ("constant", ())
 
 
-def test_milestones_of_the_plain_training_do_not_reach_past_the_second():
+def test_each_training_of_each_round_has_milestones_of_its_own():
+    # The authors' iterative OrthoReg (facts/orthoreg.md, 3).
+    run = Recipe(epochs=25, orthoreg=0.01)
+    given = plan(
+        *("80+25", "80+25", "100"),
+        milestones=("35,70+24", "35,70+24", "40,80"),
+        schedule="multistep",
+    )
+    retraining.check(run, given)
+    for number, wanted in ((1, (35, 70)), (2, (35, 70)), (3, (40, 80))):
+        found = retraining.plain(run, given, number, FILE)
+        assert (found.schedule, found.milestones) == ("multistep", wanted)
+    for number in (1, 2):
+        found = retraining.ortho(run, given, number, FILE)
+        assert (found.schedule, found.milestones) == ("multistep", (24,))
+    assert retraining.ortho(run, given, 3, FILE) is None
+
+
+def test_a_training_without_a_milestone_keeps_its_rate():
     run = Recipe(epochs=8, orthoreg=0.01)
-    given = plan("8+4", schedule="multistep", milestones=(3, 6), gamma=0.5)
-    plain = retraining.plain(run, given, 1, FILE)
+    fields = {"schedule": "multistep", "gamma": 0.5}
+    given = plan("8+4", milestones=("3,6",), **fields)
+    assert retraining.plain(run, given, 1, FILE).milestones == (3, 6)
     second = retraining.ortho(run, given, 1, FILE)
-    assert (plain.milestones, second.milestones) == ((3, 6), (3,))
-    short = plan("8+3", schedule="multistep", milestones=(3, 6), gamma=0.5)
-    second = retraining.ortho(run, short, 1, FILE)
     assert (second.schedule, second.milestones) == ("constant", ())
+    given = plan("8+4", milestones=("+2",), **fields)
+    assert retraining.plain(run, given, 1, FILE).schedule == "constant"
+    assert retraining.ortho(run, given, 1, FILE).milestones == (2,)
+
+
+@pytest.mark.parametrize(
+    ("options", "received"),
+    [
+        ({"milestones": ("2",)}, "cosine_epoch"),
+        ({"schedule": "multistep"}, "multistep"),
+    ],
+)
+def test_milestones_and_their_schedule_go_together(options, received):
+    with pytest.raises(UserError, match=f"retrain_schedule={received}$"):
+        retraining.check(Recipe(), plan("4", **options))
 
 
 def test_another_schedule_or_optimizer_drops_what_was_for_the_runs():
@@ -128,12 +165,12 @@ def test_a_bad_choice_is_called_by_its_flag():
 @pytest.mark.parametrize(
     "fields",
     [
-        {"schedule": "multistep", "milestones": (2, 4)},
+        {"schedule": "multistep", "milestones": ("2,4",)},
         {"warmup_epochs": 4},
     ],
 )
 def test_what_a_round_is_too_short_for_is_refused_at_once(fields):
     long = plan("5", **fields)
     retraining.check(Recipe(), long)
-    with pytest.raises(UserError, match="the 4 epochs of every retraining"):
+    with pytest.raises(UserError, match="the 4 epochs that it is for"):
         retraining.check(Recipe(), plan("4", **fields))

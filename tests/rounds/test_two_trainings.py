@@ -27,7 +27,8 @@ def test_the_second_goes_on_from_the_epoch_that_is_asked_for(
     plan = Plan(
         score="l1",
         sparsity=0.5,
-        which="last",
+        which="best",
+        retrain_which="last",
         retrain_epochs=("2+1",),
         retraining={"learning_rate": 1e-3, "schedule": "constant"},
     )
