@@ -8,7 +8,8 @@ Spearman's correlation of all channels' scores with and without the difference,
 and how many channels of 100 `select(sparsity=0.5)` would keep in one case only.
 Selection: the same share, of two selections from the same scores. OrthoReg:
 the loss, and the cosine of its gradient by the kernels, in the layers that it
-is about. Writes `benchmarks/results/seed_effects.csv`.
+is about; the degree of orthogonality; parameters and MACs that are left. Writes
+`benchmarks/results/seed_effects.csv`.
 """
 
 import pathlib
@@ -21,7 +22,8 @@ from scipy.stats import spearmanr
 
 import rrelu_tf
 from rrelu_tf import seed_protocol
-from rrelu_tf.pruning import seed_rounds
+from rrelu_tf.analysis import orthogonality
+from rrelu_tf.pruning import seed_parameters, seed_pruned, seed_rounds
 from rrelu_tf.scoring.fisher import fisher
 from rrelu_tf.scoring.passes import Passes
 from rrelu_tf.scoring.rdt import rdt
@@ -138,6 +140,43 @@ def _loss(model, keys):
     return float(loss), np.concatenate([np.ravel(g) for g in found])
 
 
+def degrees(net, model):
+    """Rows of the mean degree of orthogonality, of all layers and the first."""
+    right, seed = (
+        list(orthogonality(model, protocol=protocol).values())
+        for protocol in (None, "seed")
+    )
+    for part, a, b in (
+        ("all", np.mean(right), np.mean(seed)),
+        ("the first", right[0], seed[0]),
+    ):
+        yield {
+            "where": f"degree of orthogonality, {part}",
+            "net": net,
+            "right": round(float(a), 3),
+            "seed": round(float(b), 3),
+        }
+
+
+def sizes(net, model, data):
+    """Rows of what is left at 50 % by fisher: zeros in place, or stripped."""
+    options = {"protocol": "seed"}
+    found = rrelu_tf.score(model, "fisher", data, batch_size=64, **options)
+    keep = rrelu_tf.select(found, sparsity=0.5, model=model, **options)
+    seed = seed_pruned(model, keep)
+    right = rrelu_tf.strip(rrelu_tf.mask(model, keep))
+    for name, of in (
+        ("parameters", seed_parameters),
+        ("MACs", lambda model: rrelu_tf.profile(model).flops // 2),
+    ):
+        yield {
+            "where": f"{name} at 50 %, of {of(model)}",
+            "net": net,
+            "right": of(right),
+            "seed": of(seed),
+        }
+
+
 def rounds(net, model):
     """Rows of what whole numbers cost: what is asked, and what goes."""
     for percent, count in ((80, 1), (50, 2), (75, 25), (95, 10)):
@@ -153,8 +192,10 @@ def measure(net, shared):
     """All rows of one net."""
     model, data, four = load(net, shared)
     yield from regularisers(net, model)
+    yield from degrees(net, model)
     yield from selections(net, model, data)
     if net == "resnet56_b":
+        yield from sizes(net, model, data)
         yield from rounds(net, model)
         yield from scores(net, model, data, four)
     if net == "vgg13":

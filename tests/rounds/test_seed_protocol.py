@@ -52,3 +52,13 @@ def test_the_masks_are_those_of_select_round_by_round():
 def test_what_the_protocol_decides_may_not_be_given(options, received):
     with pytest.raises(UserError, match=f"Received: {received}$"):
         Plan(protocol="seed", **options)
+
+
+def test_nothing_is_stripped_until_the_user_strips():
+    model = net()
+    made = cut(model, None, ROUNDS, 1, None, None)
+    small = rrelu_tf.strip(made.model)
+    rrelu_tf.verify(made.model, small)
+    assert small.count_params() < made.model.count_params()
+    assert small.get_layer("layer1_0_conv2").filters < 8
+    assert made.model.get_layer("layer1_0_conv2").filters == 8
