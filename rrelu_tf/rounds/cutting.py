@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from rrelu_tf.analysis.profile import profile
-from rrelu_tf.errors import NothingGoes
+from rrelu_tf.errors import NothingGoes, UserError
 from rrelu_tf.pruning import mask, seed_pruned, select
 from rrelu_tf.pruning.procedure import remove
 from rrelu_tf.scoring import score
@@ -66,17 +66,16 @@ def cut(model, training, plan, number, first, known):
     first = first or _at_first(model, channels)
     asked = plan.amount_of(number, channels, first)
     if protocol:
-        return _as_the_authors(model, scores, first, found, asked)
+        return _as_the_authors(model, scores, plan, first, found, asked)
     options = {name: getattr(plan, name) for name in _OPTIONS}
     try:
-        keep = select(scores, model=model, **options, **asked)
+        keep = _select(model, scores, plan, asked, **options)
     except NothingGoes:
         if number == 1:
             raise
         # A round before took more than it had to.
         keep = {key: np.ones(count, bool) for key, count in found.items()}
-    ((name, value),) = asked.items()
-    masked, small, proof = remove(model, keep, plan.align, f"{name}={value:g}")
+    masked, small, proof = remove(model, keep, plan.align, plan.given)
     stayed = kept(small)
     left = {key: len(stayed.get(key, ())) for key in found}
     if known is not None:
@@ -87,9 +86,21 @@ def cut(model, training, plan, number, first, known):
 _OPTIONS = ("scope", "min_fraction", "round_to", "align")
 
 
-def _as_the_authors(model, scores, first, found, asked):
+def _select(model, scores, plan, asked, **options):
+    """`select`, whose errors tell of the plan, not of a round's share of it."""
+    try:
+        return select(scores, model=model, **asked, **options)
+    except UserError as error:
+        name, value = next(iter(asked.items()))
+        rule = str(error).removesuffix(f"{name}={value}")
+        if rule == str(error):
+            raise
+        raise type(error)(rule + plan.given) from error
+
+
+def _as_the_authors(model, scores, plan, first, found, asked):
     """The OrthoReg authors' choice and net: `pruning.seed_pruned`."""
-    keep = select(scores, model=model, protocol="seed", **asked)
+    keep = _select(model, scores, plan, asked, protocol="seed")
     masked, small = mask(model, keep), seed_pruned(model, keep)
     proof = verify(masked, small)
     left = {key: int(stays.sum()) for key, stays in keep.items()}

@@ -63,10 +63,10 @@ class Plan:
     def __post_init__(self):
         given = [name for name in AMOUNTS if getattr(self, name) not in _UNSET]
         if len(given) != 1:
-            shown = ", ".join(f"{n}={getattr(self, n)}" for n in given)
+            shown = [f"{n}={getattr(self, n)}" for n in given or AMOUNTS]
             raise UserError(
                 "Pruning in rounds needs exactly one of "
-                f"{', '.join(AMOUNTS)}. Received: {shown or 'sparsity=None'}"
+                f"{', '.join(AMOUNTS)}. Received: {', '.join(shown)}"
             )
         for name, (rule, holds) in _RULES.items():
             value = getattr(self, name)
@@ -130,6 +130,12 @@ class Plan:
         if self.thresholds:
             return f"sparsity {self.thresholds[-1] / 100:g}"
         return f"{self.amount} {getattr(self, self.amount):g}"
+
+    @property
+    def given(self):
+        """The amount as an error tells it: `thresholds=10,50,80`."""
+        name = "thresholds" if self.thresholds else self.amount
+        return f"{name}={_shown(name, self)}"
 
     def epochs(self, number):
         """(epochs of plain retraining, epochs with OrthoReg) of a round.

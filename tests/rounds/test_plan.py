@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from rrelu_tf import models
 from rrelu_tf.errors import UserError
 from rrelu_tf.rounds import shares
+from rrelu_tf.rounds.cutting import cut
 from rrelu_tf.rounds.plan import Plan
 
 
@@ -79,7 +81,11 @@ def test_which_epoch_goes_on_is_which_unless_it_is_given():
 @pytest.mark.parametrize(
     ("options", "received"),
     [
-        ({}, "sparsity=None"),
+        (
+            {},
+            "sparsity=None, thresholds=(), flops=None, params=None, "
+            "latency=None",
+        ),
         ({"sparsity": 0.5, "flops": 0.5}, "sparsity=0.5, flops=0.5"),
         ({"sparsity": 0.0}, "sparsity=0.0"),
         ({"sparsity": 1.0}, "sparsity=1.0"),
@@ -121,3 +127,22 @@ def test_a_budget_that_is_no_less_than_the_model_is_refused():
     plan = Plan(params=200.0, rounds=2)
     with pytest.raises(UserError, match="below the model's own 100 params"):
         asked(plan, 1, 1000, params=100)
+
+
+@pytest.mark.parametrize(
+    "amount, protocol, received",
+    [
+        ({"thresholds": (1.0, 50.0)}, "correct", "thresholds=1,50"),
+        ({"sparsity": 0.02, "rounds": 2}, "correct", "sparsity=0.02"),
+        ({"params": 0.01, "rounds": 2}, "correct", "params=0.01"),
+        ({"thresholds": (99.9,)}, "correct", "thresholds=99.9"),
+        ({"thresholds": (0.5, 9.0)}, "seed", "thresholds=0.5,9"),
+    ],
+)
+def test_a_round_that_fails_tells_what_was_given(amount, protocol, received):
+    options = {"num_classes": 3, "input_shape": (8, 8, 1), "width": 0.25}
+    net = models.create("resnet8_b", **options)
+    plan = Plan(score="l1", protocol=protocol, **amount)
+    with pytest.raises(UserError) as refused:
+        cut(net, None, plan, 1, None, None)
+    assert str(refused.value).endswith(f"Received: {received}")
