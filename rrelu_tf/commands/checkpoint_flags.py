@@ -68,7 +68,7 @@ def check(values, *paths):
 
 
 def load(values, path):
-    """The model of a checkpoint.
+    """The model of a checkpoint; narrower than the net if that was pruned.
 
     Args:
         values: parsed flags.
@@ -83,6 +83,7 @@ def load(values, path):
     """
     from rrelu_tf import models
     from rrelu_tf.models import torch_checkpoint
+    from rrelu_tf.pruning.narrowing import narrow
 
     if not values.arch:
         raise UserError(
@@ -109,4 +110,7 @@ def load(values, path):
         input_shape=shape,
         activation=values.activation,
     )
+    widths = models.seed_weights.narrower(model, arrays, f"checkpoint={path}")
+    if widths:
+        model = narrow(model, widths)
     return torch_checkpoint.load(model, arrays, path)

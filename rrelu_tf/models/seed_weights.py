@@ -95,6 +95,30 @@ def load_named(model, arrays, source):
     return model
 
 
+def narrower(model, arrays, source):
+    """The convolutions that are narrower in a pruned net's arrays.
+
+    Args:
+        model: the built model.
+        arrays: as of `load_named`.
+        source: as of `load_named`.
+
+    Returns:
+        dict: layer name -> int, the filters that the array has, fewer than
+        the layer; empty for a net of full width.
+    """
+    wanted = torch_layout.weights(model)
+    arrays = _renamed(arrays, wanted, source)
+    found = {}
+    for name, weight in wanted.items():
+        key = name.removesuffix(".weight").replace(".", "_")
+        if name in arrays and len(weight.shape) == 4 == arrays[name].ndim:
+            filters = arrays[name].shape[0]
+            if 0 < filters < weight.shape[0]:
+                found[key] = filters
+    return found
+
+
 def _renamed(arrays, wanted, source):
     """The arrays under the model's own names."""
     named = {}

@@ -6,6 +6,8 @@ import pickle
 import re
 import warnings
 
+import numpy as np
+
 from rrelu_tf.errors import UserError
 from rrelu_tf.models import seed_weights
 
@@ -21,6 +23,9 @@ def read(path):
     `net`; the prefix `module.` of data-parallel training is cut off. Counts
     of batches (`num_batches_tracked`) are left out, and so are Network
     Slimming's channel selections (`indexes`) that select every channel.
+
+    What else there is, as the widths `cfg` beside the `net` of a pruned one,
+    is left out: shapes tell the same.
 
     Only tensors, numbers and plain containers are read
     (`torch.load(weights_only=True)`): nothing in the file is run.
@@ -113,12 +118,23 @@ def _load(path):
         with warnings.catch_warnings():
             # About formats that are refused below.
             warnings.simplefilter("ignore")
-            return torch.load(content, map_location="cpu", weights_only=True)
+            with torch.serialization.safe_globals(_numbers()):
+                return torch.load(
+                    content, map_location="cpu", weights_only=True
+                )
     # A broken file ends in whatever its reader stumbles over.
     except Exception as error:
         raise UserError(
             f"{_refusal(error)}. Received: checkpoint={path}"
         ) from error
+
+
+def _numbers():
+    """What NumPy's numbers are read by, as those in the OrthoReg `cfg`."""
+    scalar = np.int64(0).__reduce__()[0]
+    places = ("numpy.core.multiarray", "numpy._core.multiarray")
+    kinds = [type(np.dtype(name)) for name in ("int32", "int64", "float64")]
+    return [*((scalar, f"{x}.scalar") for x in places), np.dtype, *kinds]
 
 
 def _refusal(error):

@@ -7,9 +7,10 @@ import keras
 import numpy as np
 import pytest
 
+import rrelu_tf
 from rrelu_tf import models
 from rrelu_tf.commands import evaluate, import_checkpoint
-from rrelu_tf.models import seed_weights
+from rrelu_tf.models import seed_weights, torch_layout
 
 # Keras 3.15 saves variables by a protocol that NumPy 2 deprecates.
 pytestmark = pytest.mark.filterwarnings(
@@ -96,6 +97,39 @@ def test_orthoregs_checkpoints_are_taken(
         model = keras.saving.load_model(out)
         found = model((pixels - 0.5) / 0.5, training=False)
         assert np.abs(found - truth).max() < 1e-4 * np.abs(truth).max()
+
+
+@pytest.mark.parametrize("fixture", ["resnet56", "vgg13"])
+def test_orthoregs_pruned_checkpoints_are_taken(
+    torch, shared, tmp_path, capfd, fixture
+):
+    """Arrays cut as the authors' code cuts them, by the fixtures' masks."""
+    npz = shared / "fixtures" / "orthoreg" / f"{fixture}.npz"
+    expected = np.load(npz)
+    arch = {"resnet56": "resnet56_b"}.get(fixture, fixture)
+    model = models.create(arch, num_classes=100)
+    models.load_seed_weights(model, npz)
+    sizes = expected["exp/layer_sizes"]
+    bits = np.unpackbits(expected["exp/mask/l1/50"])[: sizes.sum()]
+    masks = np.split(bits.astype(bool), np.cumsum(sizes)[:-1])
+    keep = dict(zip(rrelu_tf.score(model, "l1"), masks, strict=True))
+    pruned = rrelu_tf.pruning.seed_pruned(model, keep)
+    tensors = {
+        f"module.{name}": torch.tensor(weight.array())
+        for name, weight in torch_layout.weights(pruned).items()
+    }
+    checkpoint, out = tmp_path / "net.pth", tmp_path / "net.keras"
+    widths = [np.int64(3), "M"]  # theirs are NumPy's numbers
+    torch.save({"net": tensors, "cfg": widths}, checkpoint)
+    given = f"--checkpoint={checkpoint}", f"--arch={arch}"
+    assert run(*given, "--activation=relu", f"--out={out}") == 0
+    found = keras.saving.load_model(out)
+    parameters = rrelu_tf.pruning.seed_parameters(found)
+    assert parameters == expected["exp/pruned_params/l1/50"]
+    pixels = expected["images_u8"][:8].astype("float32") / 255
+    truth = expected["exp/pruned_logits/l1/50"]
+    found = found((pixels - 0.5) / 0.5, training=False)
+    assert np.abs(found - truth).max() < 1e-4 * np.abs(truth).max()
 
 
 def test_the_other_commands_take_the_model(fcnn, tmp_path, capfd):
