@@ -108,6 +108,21 @@ def test_a_port_in_use_is_refused_at_once(tmp_path, monkeypatch, capsys):
     assert error.endswith(f"already in use. Received: address={address}\n")
 
 
+@pytest.mark.parametrize("index", [0, 1])
+def test_a_peer_that_never_comes_is_named(tmp_path, monkeypatch, capsys, index):
+    free = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+    addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in free]
+    for each in free:
+        each.close()
+    task = {"type": "worker", "index": index}
+    monkeypatch.setenv("TF_CONFIG", text({"worker": addresses}, task))
+    code, folder = run(tmp_path, "--peer_timeout=0.3")
+    assert code == 2 and not folder.exists()
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and addresses[1 - index] in error
+    assert error.endswith("Received: peer_timeout=0.3\n")
+
+
 @pytest.mark.parametrize(
     ("flags", "received"),
     [

@@ -13,7 +13,7 @@ import time
 import numpy as np
 import pytest
 
-from rrelu_tf.training import checkpoints, trainer
+from rrelu_tf.training import checkpoints, trainer, workers
 from rrelu_tf.training.recipe import Recipe
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -146,23 +146,53 @@ def test_two_workers_of_which_one_is_killed_train_what_one_process_does(
             assert ours == pytest.approx(theirs, rel=1e-5)
 
 
+@pytest.mark.parametrize("index", [0, 1])
+def test_the_chief_alone_trains_in_the_run_s_folder(
+    tmp_path, monkeypatch, index
+):
+    config = {
+        "cluster": {"worker": ["a:1", "b:2"]},
+        "task": {"type": "worker", "index": index},
+    }
+    monkeypatch.setenv("TF_CONFIG", json.dumps(config))
+    monkeypatch.setattr(workers.rendezvous, "meet", lambda *_: None)
+    monkeypatch.setattr(workers.strategy, "create", lambda *_: None)
+    run = tmp_path / "run"
+    (run / "checkpoints").mkdir(parents=True)
+    for file in ("run.json", "checkpoints/epoch-00001.npz", "report.md"):
+        (run / file).write_text("the chief's")
+    recipe = Recipe(strategy="multiworker")
+    with workers.joined(recipe, run, 0.0) as (_, folder):
+        folder = pathlib.Path(folder)
+        assert (folder == run) == (index == 0)
+        # What it goes on from is there, and what it writes is its own.
+        file = folder / "checkpoints" / "epoch-00001.npz"
+        assert file.read_text() == "the chief's"
+        file.write_text("new")
+        (folder / "report.md").write_text("new")
+    written = "new" if index == 0 else "the chief's"
+    assert (run / "report.md").read_text() == written
+    assert (run / "checkpoints/epoch-00001.npz").read_text() == written
+    assert folder.exists() == (index == 0)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", [0, 1])
 def test_any_worker_may_be_killed_and_all_ends_bit_for_bit_alike(job, victim):
     whole, job = job(NORMED), job(NORMED)
     uninterrupted = [whole.start(0), whole.start(1)]
     assert [wait(worker, whole) for worker in uninterrupted] == [0, 0]
-    workers = [job.start(0), job.start(1)]
+    pair = [job.start(0), job.start(1)]
     for _ in range(2):
         after = len(checkpoints.epochs(job.run / "checkpoints"))
         deadline = time.monotonic() + PATIENCE
         while len(checkpoints.epochs(job.run / "checkpoints")) == after:
             assert time.monotonic() < deadline, job.log(0)[-2000:]
             time.sleep(0.05)
-        workers[victim].kill()
-        workers[victim].wait()
-        workers[victim] = job.start(victim)
-    assert [wait(worker, job) for worker in workers] == [0, 0], job.log(0)
+        pair[victim].kill()
+        pair[victim].wait()
+        pair[victim] = job.start(victim)
+    assert [wait(worker, job) for worker in pair] == [0, 0], job.log(0)
     assert apart(job.run, whole.run) == 0
 
 
