@@ -18,12 +18,12 @@ RRELU = [x for x in FILES if x not in PRUNING]
 SIDES = {"imagenet": 224, "digits": 8, "mnist": 28}
 
 
-def parsed(path):
+def parsed(path, *more):
     values = train.FLAGS
     values.unparse_flags()
     for name in values:
         values[name].unparse()
-    values(["train", f"--flagfile={path}"])
+    values(["train", f"--flagfile={path}", *more])
     return values
 
 
@@ -88,6 +88,29 @@ def test_a_flag_file_of_pruning_describes_rounds_that_can_begin(path):
                 building.create_schedule(training, 10)
                 assert training.early_bird == "none"
                 assert bool(training.orthoreg) == (not training.weight_decay)
+
+
+OTHERS = ("bn", "l1", "sfp", "tfo", "rdt", "grasp")
+
+
+@pytest.mark.parametrize("score", OTHERS)
+def test_the_files_of_fisher_are_those_of_the_other_scores(score):
+    files = [path for path in PRUNING if "iterative_fisher" in path.stem]
+    assert len(files) == 14  # 4 nets, ResNet-56 on CIFAR-100 alone, 2 rules
+    for path in files:
+        assert "# Likewise: bn, l1, sfp, tfo, rdt and grasp" in path.read_text()
+        found = recipe(path)
+        flags = f"--score={score}", "--run=other", "--pretrained=first"
+        plan = train_flags.plan(parsed(path, *flags), found)
+        assert (plan.score, plan.protocol) == (score, "seed")
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_every_net_of_the_authors_has_iterative_files(optimizer):
+    for net in ("vgg13", "mobilenet_v1", "resnet34", "resnet56_b"):
+        for score in ("fisher", "orthoreg"):
+            name = f"{net}_relu_iterative_{score}_{optimizer}.flags"
+            assert (ROOT / "flags" / "cifar100" / name).is_file()
 
 
 def lengths(found, plan):
