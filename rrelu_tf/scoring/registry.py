@@ -196,9 +196,9 @@ def _scored(passes, method, protocol, normalize, options):
         wrong = int((~np.isfinite(values)).sum())
         if wrong:
             raise UserError(
-                "Scores must be finite, and weights, images or gradients that "
-                f"are not make others. Received: {method} of {key}="
-                f"{wrong} of {len(values)} not finite"
+                f"Scores by {method} must be finite, and weights, images or "
+                "gradients that are not make others. "
+                f"Received: {key}={wrong} of {len(values)} not finite"
             )
     if normalize is None:
         return found

@@ -164,7 +164,9 @@ def test_scores_that_are_not_numbers_are_refused(model, data, method):
     kernel = model.get_layer("hidden").kernel
     kernel.assign(np.full((4, 5), np.nan))
     line = refused(model, method, data)
-    assert line.endswith("5 of 5 not finite")
+    assert line.startswith(f"Scores by {method} must be finite")
+    layer = "norm" if method == "tfo" else "hidden"
+    assert line.endswith(f"Received: {layer}=5 of 5 not finite")
 
 
 def test_images_that_are_not_numbers_are_refused(model, data):
