@@ -153,14 +153,17 @@ class Data:
         steps = (epochs - first_epoch) * self.steps_per_epoch
         return self._finish(batches, steps)
 
-    def unaugmented(self, most):
+    def unaugmented(self, most, batch_size=None):
         """Training batches in fixed order, without augmentation.
 
-        All of them, whatever the share.
+        All of them, whatever the share. Examples that come class after class,
+        as a folder's do, are mixed, always in the same way, so that a batch is
+        of all classes. (TFDS mixes as it prepares its files, which are read
+        from their beginning.)
 
         Args:
-            most: int; of more examples so many, evenly spaced, are taken, since
-                a folder's come class after class.
+            most: int; of more examples so many, evenly spaced, are taken.
+            batch_size: examples a batch; None: as in training.
 
         Returns:
             A `tf.data.Dataset` of (float32 [b, *image_shape], int32 [b]).
@@ -168,7 +171,11 @@ class Data:
         count = min(most, self.train_size)
         places = np.arange(count) * self.train_size // count
         positions = self.training_positions[places]
-        return self._evaluate(self.source.train, positions, WHOLE)
+        labels = self.source.train.labels[self.training_positions]
+        if np.count_nonzero(np.diff(labels)) < self.num_classes:
+            # RandomState's stream is frozen for good.
+            positions = np.random.RandomState(0).permutation(positions)
+        return self._evaluate(self.source.train, positions, WHOLE, batch_size)
 
     @property
     def validation(self):
@@ -185,16 +192,12 @@ class Data:
         positions = np.arange(self.test_size)
         return self._evaluate(self.source.test, positions, self.share)
 
-    def _evaluate(self, split, positions, share):
+    def _evaluate(self, split, positions, share, batch_size=None):
+        batch_size = batch_size or self.batch_size
         batches = split.evaluation(
-            positions,
-            self.preprocessing,
-            batch_size=self.batch_size,
-            share=share,
+            positions, self.preprocessing, batch_size=batch_size, share=share
         )
-        return self._finish(
-            batches, math.ceil(len(positions) / self.batch_size)
-        )
+        return self._finish(batches, math.ceil(len(positions) / batch_size))
 
     def _finish(self, batches, steps):
         def shaped(images: Any, labels: Any):

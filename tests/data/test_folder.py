@@ -222,3 +222,19 @@ def test_one_class_is_no_classification(tmp_path):
 def test_an_empty_folder_is_an_error(tmp_path):
     with pytest.raises(UserError, match="train is missing"):
         load(tmp_path)
+
+
+def test_unaugmented_batches_of_a_folder_are_of_all_classes(folder):
+    """A folder's images come class after class; some scores go by batches."""
+    options = {"normalization": "unit", "batch_size": 8, "validation_split": 0}
+    memory, stream = (
+        load(folder, **options, cache=cache) for cache in ("memory", "none")
+    )
+    batches = list(memory.unaugmented(20))
+    assert [len(labels) for _, labels in batches] == [8, 8, 4]
+    assert all(set(labels.numpy()) == {0, 1} for _, labels in batches)
+    grey = values(memory.unaugmented(20))
+    assert grey != sorted(grey) == sorted(values(memory.train()))
+    for data in (memory, stream, load(folder, **options, seed=5)):
+        assert values(data.unaugmented(20)) == grey
+    assert sorted(values(memory.unaugmented(4))) == sorted(grey)[::5]
