@@ -104,7 +104,8 @@ def _recipe(values):
             )
     names = {field.name for field in dataclasses.fields(Recipe)}
     chosen = {name: values[name].value for name in names}
-    if values.prune and not values.orthoreg:  # it is that of pruning alone
+    used = values.orthoreg or values.early_bird != "none"
+    if values.prune and not used:  # it is that of pruning alone
         chosen["protocol"] = Recipe.protocol
     try:
         milestones = tuple(int(text) for text in values.milestones)

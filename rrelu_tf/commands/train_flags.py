@@ -42,9 +42,9 @@ def define(flag_values):
 def one_net(values, recipe):
     """The `Recipe` of the net that --only_train asks for, or the recipe."""
     if values.only_train == "base":
-        return dataclasses.replace(
-            recipe, orthoreg=0.0, protocol=Recipe.protocol
-        )
+        drawn = recipe.early_bird != "none"
+        protocol = recipe.protocol if drawn else Recipe.protocol
+        return dataclasses.replace(recipe, orthoreg=0.0, protocol=protocol)
     if values.only_train == "ortho" and not recipe.orthoreg:
         raise UserError(
             "only_train=ortho needs a net with OrthoReg: give --orthoreg. "

@@ -40,8 +40,8 @@ class EarlyBird(keras.callbacks.Callback):
         data: as of `rrelu_tf.score`, for scores by gradients; pass training
             data in fixed order, without augmentation.
         samples: as of `rrelu_tf.score`.
-        at: None, or the epoch, from 1, at which the ticket is drawn whatever
-            the distances are.
+        at: None, or the epoch, from 1, after which the ticket is drawn: the
+            only one that is scored.
         queue: masks that are compared, 2 or more.
         distance: in (0, 1], see above.
         stop: whether training stops where the ticket is drawn.
@@ -143,7 +143,7 @@ class EarlyBird(keras.callbacks.Callback):
             List of the epochs that have a mask.
 
         Raises:
-            UserError: a backup of another score or sparsity, or unreadable.
+            UserError: a backup of other masks, or an unreadable one.
         """
         if self.backup is not None:
             self._history.read(self.backup, **self._notes)
@@ -151,9 +151,13 @@ class EarlyBird(keras.callbacks.Callback):
         self._resumed = True
         return self._history.epochs
 
+    def draws_after(self, epoch):
+        """Whether a mask is drawn after an epoch, from 1."""
+        return self.at in (None, epoch)
+
     def on_train_begin(self, logs=None):
-        """Tries the score and the selection on a few examples."""
-        self._draw(samples=min(self.samples, 128))
+        """Tries the score and the selection, on all that they will see."""
+        self._draw()
 
     def on_epoch_begin(self, epoch, logs=None):
         """Takes up the masks of the epochs before, when training begins."""
@@ -162,7 +166,9 @@ class EarlyBird(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Draws the epoch's mask and compares it."""
-        self._history.put(epoch + 1, self._draw(self.samples))
+        if not self.draws_after(epoch + 1):
+            return
+        self._history.put(epoch + 1, self._draw())
         if self.backup is not None:
             self._history.write(self.backup, **self._notes)
         apart = self._history.distance(epoch + 1, self.queue)
@@ -179,11 +185,13 @@ class EarlyBird(keras.callbacks.Callback):
 
     @property
     def _notes(self):
-        return {"score": self.score, "sparsity": self.sparsity}
+        names = ("score", "sparsity", "samples", "protocol")
+        notes = {name: getattr(self, name) for name in names}
+        return notes | {"selection": self.options}
 
-    def _draw(self, samples):
+    def _draw(self):
         scores = score(
-            self.model, self.score, self.data, samples, self.protocol
+            self.model, self.score, self.data, self.samples, self.protocol
         )
         return select(
             scores,

@@ -101,7 +101,7 @@ class MaskHistory:
                 f"The masks of the epochs must be readable. Received: {path=!s}"
             ) from error
         for name, value in notes.items():
-            if found.get(name) != value:
+            if found.get(name) != json.loads(json.dumps(value)):
                 raise UserError(
                     f"The masks of the epochs are by another {name}, "
                     f"{found.get(name)}. Received: {name}={value}"

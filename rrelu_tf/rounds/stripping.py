@@ -11,6 +11,7 @@ from rrelu_tf.analysis.report import measurements
 from rrelu_tf.pruning import manifest
 from rrelu_tf.recalibration import recalibrate
 from rrelu_tf.rounds.cutting import cut
+from rrelu_tf.training import scored_examples
 
 _FIGURES = "round.json"
 
@@ -37,7 +38,7 @@ def write(folder, model, base, plan, number, data, rounds):
     """
     first = rounds[0]["first"] if rounds else None
     known = rounds[-1]["kept"] if rounds else None
-    training = data.unaugmented(plan.samples)
+    training = scored_examples.of(data, plan.score, plan.samples, plan.protocol)
     made = cut(model, training, plan, number, first, known)
     before, after = (measurements(profile(m)) for m in (model, made.model))
     small = made.model

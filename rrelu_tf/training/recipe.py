@@ -98,7 +98,7 @@ class Recipe:
 
     @property
     def ortho_protocol(self):
-        """What `rrelu_tf.orthogonalize` calls the protocol."""
+        """What `rrelu_tf.orthogonalize` and `score` call the protocol."""
         return None if self.protocol == "correct" else self.protocol
 
     def to_dict(self):
@@ -245,8 +245,9 @@ _WITHOUT_EFFECT = (
     ),
     (
         "protocol",
-        "is for the OrthoReg penalty: give --orthoreg, too",
-        lambda recipe: not recipe.orthoreg,
+        "is for OrthoReg and early-bird tickets: give --orthoreg or "
+        "--early_bird, too",
+        lambda recipe: not recipe.orthoreg and recipe.early_bird == "none",
     ),
     (
         "two_step_zeta",

@@ -3,6 +3,7 @@
 from rrelu_tf import scoring
 from rrelu_tf.errors import UserError
 from rrelu_tf.pruning import EarlyBird
+from rrelu_tf.training import scored_examples
 from rrelu_tf.training.recipe import QUEUE
 
 FILE = "early_bird.json"
@@ -36,13 +37,16 @@ def create(run, model, data):
     found = EarlyBird(
         recipe.early_bird_score,
         sparsity=recipe.early_bird_sparsity,
-        data=data.unaugmented(_SAMPLES),
+        data=scored_examples.of(
+            data, recipe.early_bird_score, _SAMPLES, recipe.protocol
+        ),
         samples=_SAMPLES,
         at=recipe.early_bird_epochs if fixed else None,
         queue=QUEUE,
         stop=True,
         examples=data.train_size,
         backup=run.path / FILE,
+        protocol=recipe.ortho_protocol,
     )
     found.set_model(model)
     found.set_params({"epochs": recipe.epochs})
@@ -58,12 +62,13 @@ def resume(early_bird, run, done):
     Raises:
         UserError: masks that are missing, or of something else.
     """
-    found = early_bird.resume(done)
-    if found != list(range(1, done + 1)):
+    found = set(early_bird.resume(done))
+    due = {e for e in range(1, done + 1) if early_bird.draws_after(e)}
+    if not due <= found:
         raise UserError(
-            f"{FILE} must hold a mask for each of the {done} epochs done; "
-            "delete the run folder to start again. "
-            f"Received: run={run.path}"
+            f"{FILE} must hold the masks of the {done} epochs done, and lacks "
+            f"that of epoch {min(due - found)}; delete the run folder to start "
+            f"again. Received: run={run.path}"
         )
     return early_bird.epoch is not None
 

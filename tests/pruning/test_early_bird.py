@@ -9,7 +9,7 @@ import tensorflow as tf
 
 import rrelu_tf
 from rrelu_tf.errors import UserError
-from rrelu_tf.pruning import EarlyBird
+from rrelu_tf.pruning import EarlyBird, early_bird
 
 
 class Scripted(keras.callbacks.Callback):
@@ -24,14 +24,14 @@ class Scripted(keras.callbacks.Callback):
         gamma.assign(self.script[epoch])
 
 
-def net():
+def net(classes=2):
     keras.utils.set_random_seed(0)
     inputs = keras.Input((4, 4, 1))
     x = keras.layers.Conv2D(10, 3, name="conv")(inputs)
     x = keras.layers.BatchNormalization(name="norm")(x)
     x = keras.layers.ReLU()(x)
     x = keras.layers.Flatten()(x)
-    model = keras.Model(inputs, keras.layers.Dense(2, name="head")(x))
+    model = keras.Model(inputs, keras.layers.Dense(classes, name="head")(x))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.SGD(0.1), loss)
     return model
@@ -127,6 +127,28 @@ def test_a_fixed_schedule_draws_there_whatever_the_distances_are():
     np.testing.assert_array_equal(bird.mask["norm"], C > 0.5)
 
 
+def test_a_fixed_schedule_scores_only_there(monkeypatch):
+    calls = []
+    score = early_bird.score
+    monkeypatch.setattr(
+        early_bird, "score", lambda *args: calls.append(1) or score(*args)
+    )
+    bird = EarlyBird("bn", sparsity=0.2, at=3)
+    fit(net(), [Scripted([A, B, C, A]), bird], 4)
+    assert len(calls) == 2  # the trial before training, and epoch 3
+    assert bird.distances == {3: None}
+
+
+def test_more_classes_than_a_few_examples_are_of():
+    """The trial before training, too, needs an example of every class."""
+    model = net(classes=130)
+    x = np.repeat(images()[0], 10, axis=0)
+    data = (x, np.arange(160) % 130)
+    bird = EarlyBird("grasp", sparsity=0.3, data=data, at=1)
+    fit(model, [bird], 1)
+    assert bird.mask["conv"].sum() == 7
+
+
 @pytest.mark.parametrize("method", rrelu_tf.scoring.methods())
 def test_any_score_draws_what_select_draws(method):
     if method == "slope":
@@ -211,6 +233,17 @@ def test_what_cannot_be_drawn_is_found_before_training(options, rule):
         np.testing.assert_array_equal(old, new)
 
 
+BACKED_UP = {
+    "score": "bn",
+    "sparsity": 0.5,
+    "samples": 10_000,
+    "protocol": None,
+    "selection": {},
+    "widths": {},
+    "masks": {},
+}
+
+
 @pytest.mark.parametrize(
     "content, rule",
     [
@@ -219,6 +252,14 @@ def test_what_cannot_be_drawn_is_found_before_training(options, rule):
         (
             '{"score": "bn", "sparsity": 0.4, "widths": {}, "masks": {}}',
             "by another sparsity, 0.4. .*sparsity=0.5$",
+        ),
+        *(
+            (json.dumps(BACKED_UP | {name: value}), f"by another {name}, ")
+            for name, value in (
+                ("samples", 10),
+                ("protocol", "seed"),
+                ("selection", {"scope": "layer"}),
+            )
         ),
     ],
 )

@@ -132,6 +132,26 @@ def test_masks_that_are_missing_are_refused(tmp_path, monkeypatch):
 
     def killed(folder, checkpoint):
         write(folder, checkpoint)
+        if checkpoint.epoch == 2:
+            raise Killed
+
+    recipe = dataclasses.replace(RECIPE, early_bird_score="l1")
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "write", killed)
+        with pytest.raises(Killed):
+            trainer.train(recipe, tmp_path / "run")
+    (tmp_path / "run" / "early_bird.json").unlink()
+    with pytest.raises(UserError, match="2 epochs done, and lacks .* epoch 1;"):
+        trainer.train(recipe, tmp_path / "run")
+
+
+def test_a_fixed_ticket_is_resumed_without_masks_before_it(
+    tmp_path, monkeypatch
+):
+    write = checkpoints.write
+
+    def killed(folder, checkpoint):
+        write(folder, checkpoint)
         if checkpoint.epoch == 1:
             raise Killed
 
@@ -139,9 +159,11 @@ def test_masks_that_are_missing_are_refused(tmp_path, monkeypatch):
         patch.setattr(checkpoints, "write", killed)
         with pytest.raises(Killed):
             trainer.train(FIXED, tmp_path / "run")
-    (tmp_path / "run" / "early_bird.json").unlink()
-    with pytest.raises(UserError, match="mask for each of the 1 epochs done"):
-        trainer.train(FIXED, tmp_path / "run")
+    assert not (tmp_path / "run" / "early_bird.json").exists()
+    run = trainer.train(FIXED, tmp_path / "run")
+    assert run.epochs_done == ticket(run)["epoch"] == 2
+    saved = json.loads((run.path / "early_bird.json").read_text())
+    assert list(saved["masks"]) == ["2"]
 
 
 def test_an_unknown_score_is_found_wrong_before_the_data_load(
