@@ -3,11 +3,13 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers, ops
 
 import rrelu_tf
 from rrelu_tf.errors import UserError
 from rrelu_tf.export import litert, quantize_aware, to_tf_keras, write_int8
+from rrelu_tf.export.fresh_process import ExportError
 from rrelu_tf.export.tf_keras_bridge import legacy
 
 # TensorFlow says it of the interpreter that it no longer brings along, and of
@@ -33,7 +35,7 @@ def tiny():
     x = ops.pad(x, [[0, 0]] * 3 + [[0, 2]])
     x = layers.Add()([x, rrelu_tf.layers.ChannelGather([5, -1, *range(4)])(x)])
     x = layers.GlobalAveragePooling2D()(x)
-    return keras.Model(images, layers.Dense(3)(x), name="tiny")
+    return keras.Model(images, layers.Dense(3, name="logits")(x), name="tiny")
 
 
 def data(shape=(8, 8, 3)):
@@ -131,6 +133,42 @@ def test_quantisation_aware_training_ends_in_an_int8_file(tmp_path):
     # Images in and logits out, no other tensor is in float.
     assert found.count("float32") == 2
     assert found.count("int8") > 10
+
+
+def two_ends():
+    """Two inputs and two outputs, of other names than their layers'."""
+    first, second = keras.Input((6,), name="a"), keras.Input((4,), name="z")
+    x = layers.Concatenate()([second, first])
+    x = layers.Dense(8, activation="relu")(x)
+    ends = [layers.Dense(3, name="z_out")(x), layers.Dense(2, name="a_out")(x)]
+    return keras.Model([second, first], ends)
+
+
+def test_an_int8_file_of_several_inputs_and_outputs_is_compared_too(tmp_path):
+    pytest.importorskip("ai_edge_litert")
+    aware = quantize_aware(to_tf_keras(two_ends()))
+    draw = np.random.default_rng(0)
+    inputs = [draw.normal(size=(32, n)).astype("float32") for n in (4, 6)]
+    for _ in range(300):  # until the ranges are known
+        aware(inputs, training=True)
+    write_int8(aware, tmp_path / "two.tflite")
+    assert (tmp_path / "two.tflite").is_file()
+
+
+def test_an_int8_file_that_computes_something_else_is_not_written(
+    tmp_path, monkeypatch
+):
+    pytest.importorskip("ai_edge_litert")
+    aware, other = (quantize_aware(to_tf_keras(tiny())) for _ in range(2))
+    train(aware)
+    turned = [-w if w.ndim > 1 else w for w in aware.get_weights()]
+    other.set_weights(turned)
+    kind = tf.lite.TFLiteConverter
+    convert = kind.from_keras_model
+    monkeypatch.setattr(kind, "from_keras_model", lambda _: convert(other))
+    with pytest.raises(ExportError, match=r"its model's outputs.* Received: "):
+        write_int8(aware, tmp_path / "tiny.tflite")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
