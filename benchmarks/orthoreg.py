@@ -23,6 +23,7 @@ by row: a command that was stopped goes on.
 import csv
 import pathlib
 
+import fitting
 import keras
 from absl import app, flags
 
@@ -93,15 +94,7 @@ class Study:
 
     def fit(self, model, recipe, first=0):
         """Trains a model in place, from epoch `first` of the data on."""
-        schedule = building.create_schedule(recipe, self.data.steps_per_epoch)
-        building.compile_model(recipe, model, schedule)
-        model.fit(
-            self.data.train(first, first + recipe.epochs),
-            epochs=recipe.epochs,
-            steps_per_epoch=self.data.steps_per_epoch,
-            verbose=2,
-        )
-        return model
+        return fitting.fit(model, self.data, recipe, first)
 
     def retrain(self, model):
         """Trains what pruning left, plainly: without a penalty of its own."""

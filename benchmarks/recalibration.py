@@ -13,6 +13,7 @@ import csv
 import pathlib
 import statistics
 
+import fitting
 import keras
 from absl import app, flags
 
@@ -56,15 +57,7 @@ def trained(seed):
     keras.utils.set_random_seed(seed)
     data = building.load_data(recipe, data_dir=DATA_DIR.value)
     model = building.make_model(recipe, data.num_classes, data.image_shape)
-    schedule = building.create_schedule(recipe, data.steps_per_epoch)
-    building.compile_model(recipe, model, schedule)
-    model.fit(
-        data.train(0, recipe.epochs),
-        epochs=recipe.epochs,
-        steps_per_epoch=data.steps_per_epoch,
-        verbose=2,
-    )
-    return model, data
+    return fitting.fit(model, data, recipe), data
 
 
 def percent(model, data):

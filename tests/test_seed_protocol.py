@@ -10,19 +10,10 @@ from keras import layers
 import rrelu_tf
 from rrelu_tf import filters, seed_protocol
 from rrelu_tf.errors import UserError
+from rrelu_tf.models import seed_weights
 from rrelu_tf.regularizers import OrthoReg
 
-_PRIME = 2147483647
 FIXTURES = {"resnet56": "resnet56_b", "vgg13": "vgg13"}
-
-
-def by_formula(parameter):
-    """A weight that the fixture's README gives as a formula."""
-    i = np.arange(1, parameter["size"] + 1, dtype="int64")
-    first = (48271 * i + parameter["C"]) % _PRIME
-    h = (first * first % _PRIME) * first % _PRIME
-    values = (2 * (h / _PRIME) - 1) * parameter["bound"]
-    return values.astype("float32").reshape(parameter["shape"])
 
 
 def convolutions(name, convs, weights=None):
@@ -50,11 +41,11 @@ def reference(request, shared):
     folder = shared / "fixtures" / "orthoreg"
     about = json.loads((folder / f"{request.param}.json").read_text())
     stored = np.load(folder / f"{request.param}.npz")
+    arrays = seed_weights.read(folder / f"{request.param}.npz")
     weights = {}
     for parameter in about["parameters"]:
         layer, _, kind = parameter["name"].rpartition(".")
-        key = f"w/{parameter['name']}"
-        array = stored[key] if parameter["stored"] else by_formula(parameter)
+        array = arrays[parameter["name"]]
         if kind == "weight" and array.ndim == 4:
             array = array.transpose(2, 3, 1, 0)
         weights.setdefault(layer.replace(".", "_"), []).append(array)

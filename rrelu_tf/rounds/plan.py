@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+from rrelu_tf import seed_protocol
 from rrelu_tf.errors import UserError
 from rrelu_tf.rounds import entries, shares
 
@@ -86,13 +87,10 @@ class Plan:
                 "protocol=seed prunes by sparsity or thresholds. Received: "
                 f"{self.amount}={getattr(self, self.amount)}"
             )
-        for name in ("scope", "min_fraction", "round_to", "align"):
-            value = getattr(self, name)
-            if value != getattr(Plan, name):
-                raise UserError(
-                    f"protocol=seed decides {name} itself. "
-                    f"Received: {name}={value}"
-                )
+        decided = ("scope", "min_fraction", "round_to", "align")
+        seed_protocol.check(
+            "seed", **{n: (getattr(self, n), getattr(Plan, n)) for n in decided}
+        )
 
     def _check_rounds(self):
         steps = len(self.thresholds)
@@ -217,11 +215,6 @@ class Plan:
 _UNSET = (None, (), [])
 
 
-def _increasing(values):
-    bounds = [0, *values, 100]
-    return all(a < b for a, b in zip(bounds, bounds[1:], strict=False))
-
-
 def _budget(value):
     return math.isfinite(value) and value > 0 and value != 1
 
@@ -232,7 +225,7 @@ _RULES = {
     "sparsity": ("above 0 and below 1", lambda value: 0 < value < 1),
     "thresholds": (
         "increasing percents, above 0 and below 100",
-        _increasing,
+        seed_protocol.rise,
     ),
     **dict.fromkeys(_BUDGETS, _A_BUDGET),
     "rounds": ("at least 1", lambda value: value >= 1),

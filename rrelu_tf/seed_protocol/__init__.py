@@ -14,6 +14,7 @@ from rrelu_tf.seed_protocol.rounds import (
     check_place,
     check_thresholds,
     ratios,
+    rise,
     rounds,
 )
 from rrelu_tf.seed_protocol.table import FACTOR, FAMILIES, Gram

@@ -125,7 +125,7 @@ def check_thresholds(thresholds):
             isinstance(t, numbers.Real) and not isinstance(t, bool)
             for t in thresholds
         )
-        and all(a < b for a, b in itertools.pairwise((0, *thresholds, 100)))
+        and rise(thresholds)
     )
     if not fine:
         raise UserError(
@@ -133,6 +133,11 @@ def check_thresholds(thresholds):
             "to round. Received: thresholds="
             f"{list(thresholds) if listed else thresholds}"
         )
+
+
+def rise(thresholds):
+    """Whether numbers rise inside (0, 100)."""
+    return all(a < b for a, b in itertools.pairwise((0, *thresholds, 100)))
 
 
 def check_place(place):

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from seed_nets import drawn, small
 
 import rrelu_tf
 from rrelu_tf.errors import UserError
@@ -149,18 +150,6 @@ def same(model, arrays, found, four):
             if name in arrays:
                 truth = np.unpackbits(arrays[name])[: len(kept)] == 1
                 assert np.array_equal(kept, truth), name
-
-
-def small(arch="resnet8_b", **options):
-    return rrelu_tf.models.create(
-        arch, num_classes=3, input_shape=(8, 8, 1), width=0.25, **options
-    )
-
-
-def drawn(model, method="l1"):
-    rng = np.random.default_rng(0)
-    found = rrelu_tf.score(model, method)
-    return {key: rng.random(len(values)) for key, values in found.items()}
 
 
 def half(model, method="l1", place=None):

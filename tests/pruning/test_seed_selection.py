@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from seed_nets import drawn, small
 
 import rrelu_tf
 from rrelu_tf.errors import UserError
@@ -60,19 +61,6 @@ def test_masks_are_the_authors_bit_for_bit(arrays, arch):
                 assert list(keep) == list(scores)
                 compared += 1
     assert compared == 3 * (8 + 4)
-
-
-def small(arch="resnet8_b", **options):
-    return rrelu_tf.models.create(
-        arch, num_classes=3, input_shape=(8, 8, 1), width=0.25, **options
-    )
-
-
-def drawn(model, method="l1"):
-    """Scores by chance, all different."""
-    rng = np.random.default_rng(0)
-    found = rrelu_tf.score(model, method)
-    return {key: rng.random(len(values)) for key, values in found.items()}
 
 
 def seed(scores, model, sparsity=0.5, **options):
