@@ -38,8 +38,8 @@ flags.DEFINE_list(
 flags.DEFINE_integer(
     "representative",
     200,
-    "Training images that int8 takes its ranges from, and that all but a "
-    "SavedModel are compared on.",
+    "Training images that int8 takes its ranges from, and that the table "
+    "compares files on.",
     lower_bound=1,
     flag_values=FLAGS,
 )
@@ -68,10 +68,11 @@ def _call(values):
     quiet.import_tensorflow()
     chosen = model_flags.load(values)
     portable = [name for name in values.format if name != _SAVED_MODEL]
+    served = None
     if _SAVED_MODEL in values.format:
-        _write_saved_model(values, chosen)
+        served = _write_saved_model(values, chosen)
     if portable:
-        _write_portable(values, chosen, portable)
+        _write_portable(values, chosen, portable, served)
     _show_run(chosen)
 
 
@@ -106,11 +107,13 @@ def _write_saved_model(values, chosen):
         version=values.version,
     )
     _show(chosen, path, preprocessing, class_names)
+    return path
 
 
-def _write_portable(values, chosen, formats):
+def _write_portable(values, chosen, formats, served):
+    """Writes the other formats, and a table of all that was written."""
     from rrelu_tf.analysis import export_table
-    from rrelu_tf.export import portable
+    from rrelu_tf.export import portable, written
 
     preprocessing, images = _pixels(values, chosen)
     files = portable.write(
@@ -128,6 +131,10 @@ def _write_portable(values, chosen, formats):
         f"         images, {height} x {width} x {channels} of 0..255, to "
         "logits; each loaded by its own runtime, and compared"
     )
+    if served is not None:
+        files.insert(
+            0, written.saved_model(served, chosen.model, preprocessing, images)
+        )
     table = export_table.measure(chosen.model, files, preprocessing)
     table.print()
     atomic.write_text(folder / "table.md", table.markdown())

@@ -1,9 +1,6 @@
 """Files for other runtimes: LiteRT, ONNX, OpenVINO, each proven by its own."""
 
-import dataclasses
 import functools
-import importlib.util
-import pathlib
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -11,7 +8,16 @@ import numpy as np
 
 from rrelu_tf import atomic, silence
 from rrelu_tf.errors import UserError, first_line
-from rrelu_tf.export import fitting, litert, onnx, openvino, versions
+from rrelu_tf.export import (
+    examples,
+    fitting,
+    litert,
+    onnx,
+    openvino,
+    packages,
+    versions,
+    written,
+)
 from rrelu_tf.export.fresh_process import ExportError
 from rrelu_tf.export.pixels import from_pixels
 
@@ -74,30 +80,6 @@ FORMATS = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class Written:
-    """A file that its runtime has loaded and run.
-
-    Attributes:
-        format: key of `FORMATS`.
-        path: `pathlib.Path` of the file.
-        bytes: its size, of all its parts.
-        difference: largest of a logit, of the largest logit of the source.
-        agreement: share of the compared images, in [0, 1], that it puts in
-            the source's class.
-    """
-
-    format: str
-    path: pathlib.Path
-    bytes: int
-    difference: float
-    agreement: float
-
-    def load(self):
-        """A function of images `(batch, *image_shape)`, 0..255, to logits."""
-        return FORMATS[self.format].load(self.path)
-
-
 def write(
     model, out, formats, *, preprocessing, representative=None, version=None
 ):
@@ -121,7 +103,7 @@ def write(
         version: int of at least 1; None takes the next after those in `out`.
 
     Returns:
-        List of `Written`, in the order of `formats`.
+        List of `rrelu_tf.export.written.Written`, in the order of `formats`.
 
     Raises:
         UserError: for an unknown format or one that lacks a package or cannot
@@ -130,11 +112,11 @@ def write(
         ExportError: if a file gives other logits. Nothing is left behind then,
             as with every other error.
     """
-    _check_formats(formats)
-    images = _images(formats, representative, preprocessing.image_shape)
+    _check_formats(formats, representative)
+    images = examples.images(representative, preprocessing.image_shape)
     fitting.check(model, preprocessing.image_shape, model.output_shape[-1])
     source = from_pixels(model, preprocessing)
-    expected = _expected(model, preprocessing, images)
+    expected = examples.logits(model, preprocessing, images)
     with versions.folder(out) as out:
         final = out / str(versions.number(out, version))
         with atomic.path(final) as temporary:
@@ -160,8 +142,15 @@ def _written(name, source, temporary, final, images, expected):
                 "The format must be able to hold every operation of the "
                 f"model, but: {first_line(error)}. Received: format={name}"
             ) from error
-    difference = np.abs(logits - expected).max() / np.abs(expected).max()
-    error = difference
+    files = set(temporary.iterdir()) - others
+    found = written.compared(
+        *(name, final / kind.file),
+        sum(file.stat().st_size for file in files),
+        functools.partial(kind.load, final / kind.file),
+        logits=logits,
+        expected=expected,
+    )
+    error = found.difference
     if name == _INT8:
         error = np.square(logits - expected).mean() / np.var(expected)
     if not error <= kind.tolerance:
@@ -169,70 +158,19 @@ def _written(name, source, temporary, final, images, expected):
             f"A file must give the source model's logits, within "
             f"{kind.tolerance:g}. Received: {name}={error:.3g}"
         )
-    files = set(temporary.iterdir()) - others
-    return Written(
-        format=name,
-        path=final / kind.file,
-        bytes=sum(file.stat().st_size for file in files),
-        difference=float(difference),
-        agreement=float(np.mean(logits.argmax(-1) == expected.argmax(-1))),
-    )
+    return found
 
 
-def _check_formats(formats):
+def _check_formats(formats, representative):
     for name in formats:
         if name not in FORMATS:
             raise UserError(
                 f"A format must be one of {', '.join(FORMATS)}. "
                 f"Received: format={name}"
             )
-        for module in FORMATS[name].needs:
-            if importlib.util.find_spec(module) is None:
-                raise UserError(
-                    f"The format needs the package {module}, which `pip "
-                    "install rrelu_tf[export]` brings along. "
-                    f"Received: format={name}"
-                )
-
-
-def _images(formats, representative, shape):
-    """What the files are compared on, float32 `(n, *shape)`."""
-    if representative is None:
-        if _INT8 in formats:
-            raise UserError(
-                "int8 takes its ranges from representative images. "
-                "Received: representative=None"
-            )
-        draw = np.random.default_rng(0)
-        return draw.integers(0, 256, (8, *shape)).astype(np.float32)
-    try:
-        images = np.asarray(representative, np.float32)
-    except (TypeError, ValueError) as error:
+        packages.check(FORMATS[name].needs, f"format={name}")
+    if _INT8 in formats and representative is None:
         raise UserError(
-            "Representative images must be an array of numbers, or lists of "
-            "equal lengths. "
-            f"Received: representative={type(representative).__name__}"
-        ) from error
-    if images.shape[1:] != tuple(shape) or not len(images):
-        raise UserError(
-            "Representative images must be an array of shape (n, "
-            f"{', '.join(map(str, shape))}), n at least 1. "
-            f"Received: shape={images.shape}"
+            "int8 takes its ranges from representative images. "
+            "Received: representative=None"
         )
-    if not (images.min() >= 0 and images.max() <= 255):
-        raise UserError(
-            "Representative images must have pixels from 0 to 255. Received: "
-            f"lowest={images.min():g}, highest={images.max():g}"
-        )
-    return images
-
-
-def _expected(model, preprocessing, images):
-    logits = model(preprocessing.normalize(images), training=False)
-    logits = np.asarray(logits, np.float32)
-    if not np.isfinite(logits).all():
-        raise UserError(
-            "A model must give finite logits to be exported. "
-            f"Received: logits={np.ravel(logits)[:3]}"
-        )
-    return logits

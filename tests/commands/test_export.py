@@ -136,7 +136,8 @@ def test_bad_input_is_one_line_and_writes_nothing(
 def test_portable_files_lie_beside_a_table_of_them(pruned, capfd):
     pytest.importorskip("ai_edge_litert")
     pytest.importorskip("openvino")
-    options = ["--format=litert,litert_int8,openvino", "--representative=20"]
+    formats = "litert,saved_model,litert_int8,openvino"
+    options = [f"--format={formats}", "--representative=20"]
     assert run(f"--run={pruned}", *options) == 0
     folder = pruned / "exported" / "1"
     assert sorted(path.name for path in folder.iterdir()) == [
@@ -145,7 +146,8 @@ def test_portable_files_lie_beside_a_table_of_them(pruned, capfd):
     ]
     table = (folder / "table.md").read_text().splitlines()
     assert [line.split(" | ")[0] for line in table[2:]] == [
-        *("| Keras, the source", "| litert", "| litert_int8", "| openvino")
+        *("| Keras, the source", "| saved_model"),
+        *("| litert", "| litert_int8", "| openvino"),
     ]
     assert str(folder) in capfd.readouterr().out
 
