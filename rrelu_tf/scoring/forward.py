@@ -110,8 +110,7 @@ class Forward:
             return self._run(inner, inputs, see, at)
         if last and _is_softmax(layer):
             return inputs
-        seen = see is not None and id(layer) in self._keys
-        if not seen and not (last and _ends_in_softmax(layer)):
+        if id(layer) not in self._keys and id(layer) not in self._twins:
             return node.call(_evaluated(layer), inputs)
         _, called = self._twins.get(id(layer), (layer, layer))
 
@@ -120,18 +119,18 @@ class Forward:
                 inputs = [single_pixels.read(layer, inputs[0])]
             return node.call(_evaluated(called), inputs)[0]
 
-        outputs = made(inputs)
-        if not seen:
-            return [outputs]
-        axis = graph.channel_axis(node)
-        axis = axis + 1 if axis >= 0 else len(outputs.shape) - 1
-
         def again(inputs, weights):
             with keras.StatelessScope(self._lent(layer, weights)):
                 return made([inputs])
 
-        see(self._keys[id(layer)], Seen(inputs[0], outputs, axis, again))
-        if _has_activation(layer):  # a layer, that masks of time steps go on
+        outputs = made(inputs)
+        if see is not None and id(layer) in self._keys:
+            axis = graph.channel_axis(node)
+            axis = axis + 1 if axis >= 0 else len(outputs.shape) - 1
+            seen = Seen(inputs[0], outputs, axis, again)
+            see(self._keys[id(layer)], seen)
+        if _has_activation(layer) and not (last and _ends_in_softmax(layer)):
+            # A layer, that masks of time steps go on.
             outputs = keras.layers.Activation(layer.activation)(outputs)
         return [outputs]
 
