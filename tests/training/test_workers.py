@@ -133,6 +133,8 @@ def test_two_workers_of_which_one_is_killed_train_what_one_process_does(
         assert "going on after epoch 1 of 3" in job.log(index)
         assert "Warning" not in job.log(index)
     # Only the chief wrote, and no copy is left.
+    assert "the run is finished" in job.log(0)
+    assert "the run is finished" not in job.log(1)
     assert not job.copies()
     one = alone(TINY, tmp_path / "alone")
     assert apart(job.run, one) < 1e-5
