@@ -146,13 +146,16 @@ def _prepare(recipe, devices):
 
 
 def _fit(run, model, data, devices, watching, early_bird):
-    trainable = list(model.trainable_variables)
+    trainable, epochs = list(model.trainable_variables), run.recipe.epochs
+    checkpoint = checkpoints.latest(run.checkpoints)
+    if checkpoint is not None and len(checkpoint.history) < epochs:
+        print(f"going on after epoch {len(checkpoint.history)} of {epochs}")
     for phase in phases.of(run.recipe):
         checkpoint = checkpoints.latest(run.checkpoints)
         if checkpoint is not None:
             checkpoints.restore(checkpoint, model)
             metrics_table.write(run.metrics, checkpoint.history)
-        if phase.is_ahead(checkpoint, run.recipe.epochs):
+        if phase.is_ahead(checkpoint, epochs):
             phase.prepare(model, trainable)
             _fit_phase(
                 *(run, phase, checkpoint, model, data),
@@ -175,7 +178,6 @@ def _fit_phase(
     building.compile_model(recipe, model, schedule)
     if checkpoint is not None and (done > phase.start or not done):
         checkpoints.restore(checkpoint, model, model.optimizer)
-        print(f"going on after epoch {done} of {recipe.epochs}")
     saving = Saving(run, history, phase.step)
     saving.set_model(model)
     # Epoch 0 too; and after a resume the table fits the checkpoint again.
