@@ -12,6 +12,7 @@ them to 0; with OrthoReg there is the L1 alone. Writes
 
 import orthoreg
 from absl import app
+from table_of_seeds import Table
 
 import rrelu_tf
 
@@ -70,12 +71,13 @@ def name(steps):
 def main(argv):
     """Adds the rows that the table lacks."""
     del argv
-    table = orthoreg.Table(f"combined_{orthoreg.DATASET.value}.csv")
+    table = Table(f"combined_{orthoreg.DATASET.value}.csv")
     for seed in range(orthoreg.SEEDS.value):
         study = orthoreg.Study(seed)
         for net, steps in ROWS:
             if not table.has(net=net, pruned_by=name(steps), seed=seed):
                 table.add([pruned(study, net, steps)])
+    table.show("net", "pruned_by")
 
 
 if __name__ == "__main__":

@@ -17,15 +17,15 @@ ResNet-8 with conv shortcuts and half the channels. For each of three seeds:
 
 Accuracy is that of the last epoch on test data, which choose nothing. Writes
 `benchmarks/results/orthoreg_<dataset>.csv` and `agreement_<dataset>.csv`, row
-by row: a command that was stopped goes on.
+by row: a command that was stopped goes on. Prints both as Markdown tables.
 """
 
-import csv
 import pathlib
 
 import fitting
 import keras
 from absl import app, flags
+from table_of_seeds import Table
 
 import rrelu_tf
 from rrelu_tf.analysis import accuracy
@@ -33,7 +33,6 @@ from rrelu_tf.scoring import scores
 from rrelu_tf.training import building, penalties
 from rrelu_tf.training.recipe import Recipe
 
-RESULTS = pathlib.Path(__file__).resolve().parent / "results"
 METHODS = ("fisher", "bn", "l1", "sfp", "tfo", "rdt", "grasp", "random")
 SPARSITIES = (0.25, 0.5, 0.75)
 TRAINED = {
@@ -193,38 +192,11 @@ def main(argv):
                 if not table.has(**key, seed=seed):
                     table.add(study.pruned(method, sparsity))
                     keras.backend.clear_session()
-        table = Table(f"agreement_{DATASET.value}.csv")
-        if not table.has(seed=seed):
-            table.add(study.agreements())
-
-
-class Table:
-    """A CSV file that rows are added to."""
-
-    def __init__(self, name):
-        self.path = RESULTS / name
-        self.rows = []
-        if self.path.exists():
-            with self.path.open() as file:
-                self.rows = list(csv.DictReader(file))
-
-    def has(self, **values):
-        """Whether a row with these values is there."""
-        wanted = {name: str(value) for name, value in values.items()}
-        return any(wanted.items() <= row.items() for row in self.rows)
-
-    def add(self, rows):
-        """Adds rows, all or none, and prints them."""
-        new = [{k: str(v) for k, v in row.items()} for row in rows]
-        self.rows += new
-        written = self.path.with_suffix(".new")
-        with written.open("w", newline="") as file:
-            writer = csv.DictWriter(file, self.rows[0], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(self.rows)
-        written.rename(self.path)
-        for row in new:
-            print(row, flush=True)
+        agreement = Table(f"agreement_{DATASET.value}.csv")
+        if not agreement.has(seed=seed):
+            agreement.add(study.agreements())
+    table.show("method", "removed_percent")
+    agreement.show("net", "method")
 
 
 if __name__ == "__main__":
