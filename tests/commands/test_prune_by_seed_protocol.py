@@ -29,6 +29,7 @@ def rounds(folder):
     return json.loads((folder / "report.json").read_text())["rounds"]
 
 
+@pytest.mark.slow
 def test_training_and_pruning_go_through_every_round(run):
     found = rounds(run / "pruned")
     assert [one["epochs"] for one in found] == ["1+1", "1"]
@@ -62,6 +63,7 @@ def test_what_was_zeroed_stays_zero_while_it_is_retrained(run):
     rrelu_tf.verify(small, stripped)
 
 
+@pytest.mark.slow
 def test_pruning_alone_takes_the_same_filters(run, tmp_path):
     out = tmp_path / "out"
     flags = [f"--run={run}", *SEED, "--samples=512", "--retrain_epochs=0"]

@@ -1,6 +1,7 @@
 """A round of two trainings: plain, then with OrthoReg."""
 
 import numpy as np
+import pytest
 
 from rrelu_tf.rounds import running
 from rrelu_tf.rounds.base import Base
@@ -19,6 +20,7 @@ RECIPE = Recipe(
 )
 
 
+@pytest.mark.slow
 def test_the_second_goes_on_from_the_epoch_that_is_asked_for(
     tmp_path, monkeypatch
 ):

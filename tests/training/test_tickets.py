@@ -102,6 +102,7 @@ def test_a_run_that_was_killed_draws_the_same_ticket(
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_killed_before_its_report_it_trains_no_further(tmp_path, monkeypatch):
     def killed(*_):
         raise Killed

@@ -116,6 +116,7 @@ def alone(recipe, folder):
     return trainer.train(Recipe(strategy="none", **recipe), folder).path
 
 
+@pytest.mark.slow
 def test_two_workers_of_which_one_is_killed_train_what_one_process_does(
     job, tmp_path
 ):
