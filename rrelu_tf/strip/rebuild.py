@@ -62,8 +62,11 @@ class _Build:
     def add_nodes(self):
         """Builds the twin of every node that is read."""
         for node in self.graph.nodes:
-            if any(self.live.read[tensor] for tensor in node.outputs):
+            if self._read(node):
                 self._add(node)
+
+    def _read(self, node):
+        return any(self.live.read[tensor] for tensor in node.outputs)
 
     def _add(self, node):
         twin = self._twin(node)
@@ -141,11 +144,12 @@ class _Build:
     def _held(self, node, i, need, constant):
         """The layout of a node's input; of a shared layer, what it will be.
 
-        That has constants, too, of this call or of any.
+        That has constants, too, of this call or of any that is read.
         """
         if not node.shared:
             return self.made.holds(node.inputs[i], need)
-        tensors = [call.inputs[i] for call in self.graph.calls_of(node)]
+        calls = self.graph.calls_of(node)
+        tensors = [call.inputs[i] for call in calls if self._read(call)]
         alive = np.logical_or.reduce(
             np.broadcast_arrays(
                 need & ~(constant == 0),
