@@ -79,6 +79,18 @@ def hull(array, shape):
     return tuple(layout) if array.any() else _one(array, shape)
 
 
+def labelled(array, shape):
+    """The layout of a whole tensor of which only True elements are known."""
+    layout = []
+    for axis, size in enumerate(shape):
+        if size is None:
+            layout.append(None)
+            continue
+        known = vector(array, axis, size)
+        layout.append(held(np.where(known, np.arange(size), -1), size))
+    return tuple(layout)
+
+
 def _one(array, shape):
     """One index along the axes that matter, or else along the last."""
     axes = varying(array) or {len(shape) - 1}

@@ -89,13 +89,19 @@ class Movement(Rule):
 
         The layer with the arguments that it has, or fitting ones, on the
         input as it is, or on the least that live outputs need; else no layer
-        at all, if every output is a selection from the input; else the whole.
+        at all, if every output is a selection from the input; else the whole,
+        of which only what is alive may be relied on.
         """
         sources = self._sources(call)
         for found in self._tries(call, sources):
             if found is not None:
                 return found
-        return super().twin(call)
+        whole = super().twin(call)
+        whole.outputs = [
+            elements.labelled(alive, call.shape_out(i))
+            for i, alive in enumerate(call.alive)
+        ]
+        return whole
 
     def fitting(self, call, have, sizes):
         """The layer with arguments for another size, or None."""
