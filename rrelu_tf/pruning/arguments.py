@@ -1,72 +1,19 @@
 """Whether what `select` is asked makes sense."""
 
-import math
-import numbers
-
 import numpy as np
 
 from rrelu_tf.errors import UserError
-from rrelu_tf.pruning.groups import REDUCTIONS, SCOPES
+from rrelu_tf.pruning.groups import REDUCTIONS
 from rrelu_tf.strip.graph import trace, walk
 from rrelu_tf.strip.output_layers import output_layers
 
-ALIGNMENTS = ("gather", "couple")
 
-
-def one_amount(amounts):
-    """The name and value of the one amount that is given.
-
-    Args:
-        amounts: dict: name -> number or None.
-
-    Raises:
-        UserError: none or several, or a value outside its range.
-    """
-    given = {k: value for k, value in amounts.items() if value is not None}
-    if len(given) != 1:
-        shown = ", ".join(f"{k}={value}" for k, value in given.items())
+def check_reduce(reduce):
+    """Refuses a way to reduce a group's scores that there is not."""
+    if reduce not in REDUCTIONS:
         raise UserError(
-            f"Exactly one of {', '.join(amounts)} must be given. "
-            f"Received: {shown or 'threshold=None'}"
-        )
-    ((name, value),) = given.items()
-    finite = _is_number(value) and math.isfinite(value)
-    if name == "threshold":
-        fine = finite and value >= 0
-        rule = "A threshold must be a finite number of at least 0"
-    elif name == "sparsity":
-        fine = finite and 0 <= value < 1
-        rule = "A sparsity must lie in [0, 1)"
-    else:
-        fine = finite and value > 0 and value != 1
-        rule = "A budget must be a fraction in (0, 1) or an amount above 1"
-    if not fine:
-        raise UserError(f"{rule}. Received: {name}={value}")
-    return name, value
-
-
-def check_options(scope, align, reduce, min_fraction, round_to):
-    """Refuses options outside their range."""
-    for name, value, known in (
-        ("scope", scope, SCOPES),
-        ("align", align, ALIGNMENTS),
-        ("reduce", reduce, REDUCTIONS),
-    ):
-        if value not in known:
-            raise UserError(
-                f"{name} must be one of {', '.join(known)}. "
-                f"Received: {name}={value}"
-            )
-    if not (_is_number(min_fraction) and 0 <= min_fraction < 1):
-        raise UserError(
-            "min_fraction must lie in [0, 1). "
-            f"Received: min_fraction={min_fraction}"
-        )
-    whole = isinstance(round_to, numbers.Integral) and _is_number(round_to)
-    if not (whole and round_to >= 1):
-        raise UserError(
-            "round_to must be a whole number of at least 1. "
-            f"Received: round_to={round_to}"
+            f"reduce must be one of {', '.join(REDUCTIONS)}. "
+            f"Received: reduce={reduce}"
         )
 
 
@@ -161,7 +108,3 @@ def check_scores(scores, model):
                 f"Scores of {key} must be of shape ({widths[key]},). "
                 f"Received: {key}=array of shape {values.shape}"
             )
-
-
-def _is_number(value):
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)

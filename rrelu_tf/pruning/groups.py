@@ -5,7 +5,6 @@ import math
 import numpy as np
 
 REDUCTIONS = ("sum", "mean", "max")
-SCOPES = ("global", "layer")
 _ROUNDING = 1e-9  # 0.29 * 100 is 29, whatever its last binary digits say
 
 

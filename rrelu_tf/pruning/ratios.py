@@ -1,8 +1,8 @@
 """How much goes in each round: the right way, and the OrthoReg authors'."""
 
 from rrelu_tf import seed_protocol
+from rrelu_tf.amounts import one_amount
 from rrelu_tf.errors import UserError
-from rrelu_tf.pruning.arguments import one_amount
 from rrelu_tf.pruning.seed_units import units
 
 

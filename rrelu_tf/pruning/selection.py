@@ -3,6 +3,7 @@
 import numpy as np
 
 from rrelu_tf import seed_protocol
+from rrelu_tf.amounts import check_options, one_amount
 from rrelu_tf.errors import NothingGoes, UserError
 from rrelu_tf.pruning import arguments, budgets, chains, held, seed_selection
 from rrelu_tf.pruning.groups import Groups, Order
@@ -91,8 +92,9 @@ def select(
         "params": params,
         "latency": latency,
     }
-    name, amount = arguments.one_amount(amounts)
-    arguments.check_options(scope, align, reduce, min_fraction, round_to)
+    name, amount = one_amount(amounts)
+    check_options(scope, align, min_fraction, round_to)
+    arguments.check_reduce(reduce)
     arguments.check_model(model, name, align)
     options = {
         "scope": (scope, "global"),

@@ -1,9 +1,8 @@
 """What pruning in rounds is asked for, and whether that makes sense."""
 
 import dataclasses
-import math
 
-from rrelu_tf import seed_protocol
+from rrelu_tf import amounts, seed_protocol
 from rrelu_tf.errors import UserError
 from rrelu_tf.rounds import entries, shares
 
@@ -62,13 +61,14 @@ class Plan:
     retraining: dict = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
-        given = [name for name in AMOUNTS if getattr(self, name) not in _UNSET]
-        if len(given) != 1:
-            shown = [f"{n}={getattr(self, n)}" for n in given or AMOUNTS]
-            raise UserError(
-                "Pruning in rounds needs exactly one of "
-                f"{', '.join(AMOUNTS)}. Received: {', '.join(shown)}"
-            )
+        asked = {name: getattr(self, name) for name in AMOUNTS}
+        asked["thresholds"] = self.thresholds or None
+        name, value = amounts.only(asked)
+        if name != "thresholds":
+            amounts.check(name, value)
+        amounts.check_options(
+            self.scope, self.align, self.min_fraction, self.round_to
+        )
         for name, (rule, holds) in _RULES.items():
             value = getattr(self, name)
             if value not in _UNSET and not holds(value):
@@ -215,22 +215,14 @@ class Plan:
 _UNSET = (None, (), [])
 
 
-def _budget(value):
-    return math.isfinite(value) and value > 0 and value != 1
-
-
-_A_BUDGET = ("a fraction in (0, 1) or an amount above 1", _budget)
 _RULES = {
     "samples": ("at least 1", lambda value: value >= 1),
-    "sparsity": ("above 0 and below 1", lambda value: 0 < value < 1),
+    "sparsity": ("above 0 where channels are to go", lambda value: value > 0),
     "thresholds": (
         "increasing percents, above 0 and below 100",
         seed_protocol.rise,
     ),
-    **dict.fromkeys(_BUDGETS, _A_BUDGET),
     "rounds": ("at least 1", lambda value: value >= 1),
-    "min_fraction": ("at least 0 and below 1", lambda value: 0 <= value < 1),
-    "round_to": ("at least 1", lambda value: value >= 1),
     "protocol": ("correct or seed", lambda value: value in _PROTOCOLS),
     "recalibrate": ("at least 0", lambda value: value >= 0),
     "retrain_epochs": (

@@ -87,7 +87,7 @@ def test_thresholds_are_gone_after_their_rounds(nets):
 @pytest.mark.parametrize(
     ("options", "received"),
     [
-        ({}, "threshold=None"),
+        ({}, "sparsity=None"),
         ({"sparsity": 1}, "sparsity=1"),
         ({"sparsity": 0.5, "rounds": 0}, "rounds=0"),
         ({"sparsity": 0.5, "rounds": 1.5}, "rounds=1.5"),

@@ -196,7 +196,8 @@ def test_no_scores_are_refused(scores, received, amount):
 
 
 def test_exactly_one_amount_is_given():
-    refused("threshold=None")
+    nothing = "threshold=None, sparsity=None, flops=None, params=None"
+    refused(f"{nothing}, latency=None")
     refused("threshold=0, flops=0.5", threshold=0, flops=0.5)
 
 

@@ -83,7 +83,7 @@ def test_which_epoch_goes_on_is_which_unless_it_is_given():
     [
         (
             {},
-            "sparsity=None, thresholds=(), flops=None, params=None, "
+            "sparsity=None, thresholds=None, flops=None, params=None, "
             "latency=None",
         ),
         ({"sparsity": 0.5, "flops": 0.5}, "sparsity=0.5, flops=0.5"),

@@ -4,8 +4,8 @@ import numbers
 
 import keras
 
+from rrelu_tf.amounts import SCOPES
 from rrelu_tf.errors import UserError
-from rrelu_tf.pruning.groups import SCOPES
 from rrelu_tf.pruning.wrappers import kinds
 
 
