@@ -45,10 +45,11 @@ def rotate(model, slope_initializer="ones", *, slope_regularizer=None):
     rotator = _Rotator(slope_initializer, slope_regularizer)
     rotated = rotator.model(model)
     if not rotator.made:
-        found = f", and left {', '.join(rotator.left)}" if rotator.left else ""
+        left = ", ".join(rotator.left)
+        found = f", and left as they are: {left}" if left else ""
         raise UserError(
             "rotate needs a plain relu, gelu or silu over a last axis of "
-            f"channels{found} as it is. Received: model={model.name}"
+            f"channels{found}. Received: model={model.name}"
         )
     if rotator.left:
         warnings.warn(

@@ -201,13 +201,16 @@ def test_wide_resnets_compute_what_is_written_out(name, activation):
         ("resnet50", (8, 8), (3, 4, 6, 3)),
         pytest.param("resnet50", (66, 33), (3, 4, 6, 3), marks=SLOW),
         pytest.param("wide_resnet50_2", (5, 8), (3, 4, 6, 3), marks=SLOW),
+        pytest.param("resnet101", (5, 6), (3, 4, 23, 3), marks=SLOW),
+        pytest.param("resnet152", (5, 6), (3, 8, 36, 3), marks=SLOW),
     ],
 )
 def test_imagenet_nets_compute_what_is_written_out(name, sides, counts):
     keras.config.set_dtype_policy("float64")
     model = randomise(build(name, sides), dead=0.2)
     x = np.random.default_rng(0).normal(size=(1, *sides, 3))
-    theirs = post_activation(model, x, counts, "50" in name, max(sides) > 64)
+    bottleneck = name not in ("resnet18", "resnet34")
+    theirs = post_activation(model, x, counts, bottleneck, max(sides) > 64)
     assert np.abs(theirs).max() > 0
     error = np.abs(np.asarray(model(x)) - theirs).max()
     assert error <= 1e-10 * np.abs(theirs).max()
