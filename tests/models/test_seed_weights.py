@@ -1,5 +1,6 @@
 """The authors' trained ResNet-20: what it computes, and what strip takes."""
 
+import io
 import math
 import pathlib
 import zipfile
@@ -12,6 +13,7 @@ import rrelu_tf
 from rrelu_tf import models
 from rrelu_tf.errors import UserError
 from rrelu_tf.layers import Rotated
+from rrelu_tf.models.seed_weights import save_seed_weights
 
 ZETAS = (0, 0.1, 0.25, 0.3)
 
@@ -92,6 +94,33 @@ def test_deep_cuts_of_trained_weights_are_equal_too(npz, zeta):
     gone = {0.25: 48, 0.3: 151}[zeta]
     slopes = [x.slope.shape[0] for x in small.layers if isinstance(x, Rotated)]
     assert sum(slopes) <= 672 - gone
+
+
+@pytest.mark.parametrize(
+    ("arch", "names", "count", "shortcuts"),
+    [("mobilenet_v1", 83, 3_309_476, 0), ("resnet34", 110, 21_328_292, 3)],
+)
+def test_nets_of_the_orthoreg_authors_load_by_their_names(
+    tmp_path, arch, names, count, shortcuts
+):
+    net = models.create(arch, num_classes=100)
+    file = io.BytesIO()
+    save_seed_weights(net, file)
+    stored = np.load(io.BytesIO(file.getvalue()))
+    arrays = {
+        key.replace("downsample", "shortcut").replace("w/fc.", "w/linear."): x
+        for key, x in stored.items()
+    }
+    parameters = {k: x for k, x in arrays.items() if "running" not in k}
+    assert len(parameters) == names
+    assert sum(x.size for x in parameters.values()) == count
+    assert {"w/conv1.weight", "w/bn1.weight", "w/linear.bias"} <= set(arrays)
+    assert sum(".shortcut.0." in key for key in arrays) == shortcuts
+    keras.utils.set_random_seed(1)
+    again = models.create(arch, num_classes=100)
+    models.load_seed_weights(again, write(tmp_path, arrays))
+    for a, b in zip(net.get_weights(), again.get_weights(), strict=True):
+        assert np.array_equal(a, b)
 
 
 @pytest.fixture
