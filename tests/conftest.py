@@ -2,12 +2,16 @@
 
 import os
 import pathlib
+import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+# pytest's import mode puts no folder of tests on the path. Last: the folders
+# in it are called as packages are.
+sys.path.append(str(ROOT / "tests"))
 
 
 @pytest.fixture

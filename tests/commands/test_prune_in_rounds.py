@@ -2,12 +2,10 @@
 
 import csv
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 
+import child
 import keras
 import numpy as np
 import pytest
@@ -27,13 +25,7 @@ def command(request):
     root = request.config.rootpath
 
     def start(name, *flags):
-        return subprocess.Popen(
-            [sys.executable, root / "bin" / name, *map(str, flags)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"PYTHONPATH": str(root)},
-        )
+        return child.piped(root / "bin" / name, *flags)
 
     return start
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 
+import child
 import numpy as np
 import pytest
 
@@ -40,12 +41,9 @@ def start(request):
     command = (root / "bin" / "train",)
 
     def start(folder, *flags, script=command, path=root, **options):
-        return subprocess.Popen(
-            [sys.executable, *script, *FLAGS, f"--run={folder}", *flags],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"PYTHONPATH": str(path)},
+        return child.piped(
+            *(*script, *FLAGS, f"--run={folder}", *flags),
+            environment={"PYTHONPATH": str(path)},
             **options,
         )
 

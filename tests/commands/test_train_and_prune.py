@@ -1,12 +1,10 @@
 """bin/train --prune: one command from nothing to the pruned net."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 
+import child
 import keras
 import numpy as np
 import pytest
@@ -139,10 +137,7 @@ def test_mistakes_are_one_line(tmp_path, capfd, flags, received):
 def test_killed_in_training_and_in_a_round_it_ends_alike(repository, tmp_path):
     def start(folder):
         flags = [*FLAGS[:2], "--epochs=3", f"--run={folder}", *PRUNE]
-        return subprocess.Popen(
-            [sys.executable, repository / "bin" / "train", *flags],
-            env=os.environ | {"PYTHONPATH": str(repository)},
-        )
+        return child.start(repository / "bin" / "train", *flags)
 
     def kill_when(process, file):
         while not file.exists():

@@ -1,20 +1,16 @@
 """Two processes score a model together, and find what one finds."""
 
 import json
-import os
-import pathlib
-import socket
-import subprocess
-import sys
 
+import child
 import keras
+import loopback
 import numpy as np
 
 from rrelu_tf import scoring
 from rrelu_tf.layers import RReLU
 from rrelu_tf.scoring.workers import Workers
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 METHODS = ("fisher", "orthoreg", "tfo", "rdt", "grasp", "slope", "l1")
 # Five batches, the last one smaller; and one alone, which one worker takes.
 SIZES = (18, 4)
@@ -53,37 +49,17 @@ def scores():
 
 
 def test_they_take_turns_and_add_up_to_the_same_scores():
-    free = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
-    addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in free]
-    for each in free:
-        each.close()
-    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    addresses = loopback.addresses(2)
+    configs = (loopback.config(addresses, index) for index in (0, 1))
     workers = [
-        subprocess.Popen(
-            [sys.executable, __file__],
-            env=os.environ
-            | {"PYTHONPATH": path}
-            | {
-                "TF_CONFIG": json.dumps(
-                    {
-                        "cluster": {"worker": addresses},
-                        "task": {"type": "worker", "index": index},
-                    }
-                )
-            },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for index in (0, 1)
+        child.piped(__file__, environment={"TF_CONFIG": config})
+        for config in configs
     ]
     expected = scores()
     turns = []
     try:
         for worker in workers:
-            output, errors = worker.communicate(timeout=3000)
-            assert worker.returncode == 0, errors[-3000:]
-            found = json.loads(output.splitlines()[-1])
+            found = child.result(worker)
             turns.append(found["turns"])
             for name, layers in expected.items():
                 for key, values in layers.items():
@@ -92,8 +68,8 @@ def test_they_take_turns_and_add_up_to_the_same_scores():
                     )
     finally:
         for worker in workers:
-            worker.kill()
-            worker.communicate()
+            with worker:
+                worker.kill()
     # Of five batches, and of one.
     assert turns == [[3, 1], [2, 0]]
 

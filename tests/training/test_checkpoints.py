@@ -2,10 +2,9 @@ import os
 import random
 import resource
 import signal
-import subprocess
-import sys
 import time
 
+import child
 import keras
 import numpy as np
 import pytest
@@ -167,12 +166,7 @@ for epoch in range(10**6):
 def test_killed_at_any_moment_what_was_saved_is_whole(
     tmp_path, repository, seed
 ):
-    process = subprocess.Popen(
-        [sys.executable, "-c", SAVE_FOR_EVER, tmp_path],
-        cwd=repository,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    process = child.piped("-c", SAVE_FOR_EVER, tmp_path)
     process.stdout.readline()
     time.sleep(random.Random(seed).uniform(0, 0.2))
     process.send_signal(signal.SIGKILL)

@@ -3,6 +3,7 @@
 import json
 import socket
 
+import loopback
 import pytest
 
 from rrelu_tf.commands import train
@@ -110,12 +111,9 @@ def test_a_port_in_use_is_refused_at_once(tmp_path, monkeypatch, capsys):
 
 @pytest.mark.parametrize("index", [0, 1])
 def test_a_peer_that_never_comes_is_named(tmp_path, monkeypatch, capsys, index):
-    free = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
-    addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in free]
-    for each in free:
-        each.close()
-    task = {"type": "worker", "index": index}
-    monkeypatch.setenv("TF_CONFIG", text({"worker": addresses}, task))
+    addresses = loopback.addresses(2)
+    config = loopback.config(addresses, index)
+    monkeypatch.setenv("TF_CONFIG", config)
     code, folder = run(tmp_path, "--peer_timeout=0.3")
     assert code == 2 and not folder.exists()
     error = capsys.readouterr().err

@@ -6,21 +6,13 @@ import threading
 import time
 
 import pytest
+from loopback import addresses
 
 from rrelu_tf.errors import UserError
 from rrelu_tf.training import rendezvous
 from rrelu_tf.training.cluster import Cluster
 
 LONG = 60.0  # seconds; never waited for
-
-
-def addresses(count):
-    """So many addresses of this machine that are free."""
-    with_ports = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    found = tuple(f"127.0.0.1:{s.getsockname()[1]}" for s in with_ports)
-    for each in with_ports:
-        each.close()
-    return found
 
 
 def meet(everyone, index, plan=None, timeout=LONG):

@@ -5,11 +5,12 @@ import os
 import pathlib
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 
+import child
+import loopback
 import numpy as np
 import pytest
 
@@ -33,31 +34,23 @@ class Job:
         self.run = folder / "run"
         self.temporary = folder / "temporary"
         self.temporary.mkdir()
-        free = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
-        self.addresses = [f"127.0.0.1:{s.getsockname()[1]}" for s in free]
-        for each in free:
-            each.close()
+        self.addresses = loopback.addresses(2)
         self.started = []
 
     def start(self, index, *, dies_in_epoch=None):
         """A worker's process, which may kill itself in an epoch."""
-        config = {
-            "cluster": {"worker": self.addresses},
-            "task": {"type": "worker", "index": index},
-        }
-        path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
         command = [TRAIN]
         if dies_in_epoch is not None:
             command = [__file__, str(dies_in_epoch)]
         flags = [f"--{name}={value}" for name, value in self.recipe.items()]
         with open(self.folder / f"log{index}", "a") as log:
-            process = subprocess.Popen(
-                [sys.executable, *map(str, command), f"--run={self.run}"]
-                + ["--strategy=multiworker", f"--peer_timeout={PATIENCE}"]
-                + flags,
-                env=os.environ
-                | {"TF_CONFIG": json.dumps(config), "PYTHONPATH": path}
-                | {"TMPDIR": str(self.temporary)},
+            process = child.start(
+                *(*command, f"--run={self.run}", "--strategy=multiworker"),
+                *(f"--peer_timeout={PATIENCE}", *flags),
+                environment={
+                    "TF_CONFIG": loopback.config(self.addresses, index),
+                    "TMPDIR": str(self.temporary),
+                },
                 stdout=log,
                 stderr=log,
             )
@@ -153,11 +146,8 @@ def test_two_workers_of_which_one_is_killed_train_what_one_process_does(
 def test_the_chief_alone_trains_in_the_run_s_folder(
     tmp_path, monkeypatch, index
 ):
-    config = {
-        "cluster": {"worker": ["a:1", "b:2"]},
-        "task": {"type": "worker", "index": index},
-    }
-    monkeypatch.setenv("TF_CONFIG", json.dumps(config))
+    config = loopback.config(["a:1", "b:2"], index)
+    monkeypatch.setenv("TF_CONFIG", config)
     monkeypatch.setattr(workers.rendezvous, "meet", lambda *_: None)
     monkeypatch.setattr(workers.strategy, "create", lambda *_: None)
     run = tmp_path / "run"

@@ -1,13 +1,11 @@
 """TFMOT itself, on tf_keras, beside us, on Keras 3: in one other process."""
 
 import json
-import os
 import pathlib
 import re
-import subprocess
-import sys
 import tempfile
 
+import child
 import numpy as np
 import pytest
 
@@ -200,16 +198,7 @@ def files(theirs, tf_keras):
 @pytest.fixture(scope="module")
 def found():
     pytest.importorskip("tf_keras", reason="TFMOT's Keras 2 is not installed")
-    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(
-        [sys.executable, __file__],
-        env=os.environ | {"PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    return child.result(child.piped(__file__))
 
 
 @pytest.mark.parametrize("name", schedules(rrelu_tf.pruning.schedules))

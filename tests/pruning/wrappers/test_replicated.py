@@ -2,16 +2,11 @@
 
 import contextlib
 import json
-import os
-import pathlib
-import subprocess
-import sys
 import tempfile
 
+import child
 import numpy as np
 import pytest
-
-ROOT = pathlib.Path(__file__).resolve().parents[3]
 
 
 def replicated():
@@ -97,17 +92,7 @@ def apart(mirrored, score):
 
 @pytest.fixture(scope="module")
 def result():
-    here = pathlib.Path(__file__).parent
-    path = [str(ROOT), str(here), os.environ.get("PYTHONPATH", "")]
-    done = subprocess.run(
-        [sys.executable, __file__],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(path)},
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    return child.result(child.piped(__file__))
 
 
 @pytest.mark.parametrize("score", ["l1", "fisher"])
