@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from rrelu_tf.data.augmentation import TrainingTransform
 from rrelu_tf.data.preprocessing import Preprocessing
-from rrelu_tf.data.share import WHOLE, Share
+from rrelu_tf.data.share import WHOLE, Share, check_batches
 from rrelu_tf.data.sources.source import Source
 from rrelu_tf.errors import UserError
 
@@ -83,6 +83,23 @@ class Data:
             f"{height}x{width}x{channels}, {self.num_classes} classes"
         )
 
+    def check_shares(self, count):
+        """Refuses a number of replicas that do not all get examples.
+
+        Args:
+            count: int.
+
+        Raises:
+            UserError: if one would get none of some batch, or less of a first
+                batch than another.
+        """
+        check_batches(
+            *(count, self.batch_size),
+            train=self.train_size,
+            validation=self.validation_size,
+            test=self.test_size,
+        )
+
     def shared(self, index, count):
         """The same data, as one of `count` replicas reads them.
 
@@ -100,22 +117,9 @@ class Data:
             A `Data` of the same sizes.
 
         Raises:
-            UserError: if the batch size does not divide evenly, or a replica
-                would get no example of some batch.
+            UserError: as of `check_shares`.
         """
-        if self.batch_size % count:
-            raise UserError(
-                f"batch_size must divide evenly among {count} replicas. "
-                f"Received: batch_size={self.batch_size}"
-            )
-        for size in (self.train_size, self.validation_size, self.test_size):
-            if 0 < size % self.batch_size < count:
-                raise UserError(
-                    f"Each of {count} replicas needs an example of every "
-                    f"batch, and one of {size} examples has "
-                    f"{size % self.batch_size}. "
-                    f"Received: batch_size={self.batch_size}"
-                )
+        self.check_shares(count)
         return dataclasses.replace(self, share=Share(index, count))
 
     def train(self, first_epoch=0, epochs=1):

@@ -89,44 +89,6 @@ def check(name, virtual_devices=0):
         )
 
 
-def check_shares(strategy, batch_size, **sizes):
-    """Refuses batches that leave a replica without an example.
-
-    TensorFlow gives each of R replicas `ceil(n / R)` of a batch's n examples
-    until they are used up. The last replicas may get none, and convolutions
-    and batch normalisation of no examples fail or turn NaN. And Keras, which
-    looks at the first batch before it trains or evaluates, adds up what the
-    replicas got of it: their shares of that one must be equal.
-
-    Args:
-        strategy: a `tf.distribute.Strategy`.
-        batch_size: examples in a batch, of all replicas together.
-        **sizes: number of examples by the name of their split; the last batch
-            of each is what is left over.
-
-    Raises:
-        UserError: if a replica would get no example of some batch, or less of
-            the first than another.
-    """
-    replicas = strategy.num_replicas_in_sync
-    for name, size in sizes.items():
-        first = min(batch_size, size)
-        if first % replicas:
-            raise UserError(
-                f"The first batch must divide evenly among {replicas} "
-                f"replicas, and that of the {size} examples of {name} has "
-                f"{first}. Received: batch_size={batch_size}"
-            )
-        for batch in {min(batch_size, size), size % batch_size} - {0}:
-            share = -(-batch // replicas)
-            if share * (replicas - 1) >= batch:
-                raise UserError(
-                    f"Each of {replicas} replicas needs an example of every "
-                    f"batch, but the {size} examples of {name} have a batch "
-                    f"of {batch}. Received: batch_size={batch_size}"
-                )
-
-
 @keras.saving.register_keras_serializable(package="rrelu_tf")
 class GlobalBatchLoss(keras.losses.Loss):
     """A loss whose gradient is that of the mean over the global batch.

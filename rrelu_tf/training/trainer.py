@@ -101,13 +101,7 @@ def _train(recipe, path, devices, interruption, where, writes):
     tickets.check(recipe)
     _prepare(recipe, devices)
     data = building.load_data(recipe, **where)
-    strategy.check_shares(
-        devices,
-        recipe.batch_size,
-        train=data.train_size,
-        validation=data.validation_size,
-        test=data.test_size,
-    )
+    data.check_shares(devices.num_replicas_in_sync)
     watching = [interruption, InputWait()]
     with devices.scope(), building.precision(recipe.mixed_precision):
         model = building.make_model(

@@ -7,12 +7,13 @@ import pytest
 import tensorflow as tf
 
 from rrelu_tf.data import load
-from rrelu_tf.data.share import Share
+from rrelu_tf.data.share import Share, check_batches
 from rrelu_tf.errors import UserError
 from rrelu_tf.training import feeding
 
 BATCH = 6
-SIZE = 40  # training images, each of one grey value of its own
+# Images, each of one grey value of its own; of some batches the shares differ.
+SIZE, TESTED = 44, 11
 
 
 def numbers(batches):
@@ -25,7 +26,7 @@ def numbers(batches):
 
 @pytest.fixture
 def folder(tmp_path):
-    for part, first, count in (("train", 0, SIZE), ("test", SIZE, 10)):
+    for part, first, count in (("train", 0, SIZE), ("test", SIZE, TESTED)):
         for number in range(first, first + count):
             image = tf.fill((5, 4, 3), tf.constant(number, tf.uint8))
             path = tmp_path / "grey" / part / f"class{number % 2}"
@@ -58,7 +59,7 @@ def data_dir(tmp_path):
     )
     writer = tfds.core.SequentialWriter(info, max_examples_per_shard=8)
     writer.initialize_splits(["train", "test"])
-    for number in range(SIZE + 10):
+    for number in range(SIZE + TESTED):
         image = np.full((5, 4, 3), number, np.uint8)
         split = "train" if number < SIZE else "test"
         example = {"image": image, "label": number % 2}
@@ -125,7 +126,7 @@ def test_shares_of_tfds_files_are_the_whole_epoch_for_epoch(data_dir, count):
     assert len(validation) == SIZE // 4
     for order in orders:
         assert sorted(order + validation) == list(range(SIZE))
-    assert test == list(range(SIZE, SIZE + 10))
+    assert test == list(range(SIZE, SIZE + TESTED))
     assert validation == sum(numbers(data.validation), [])
 
 
@@ -179,7 +180,7 @@ def test_a_folder_for_the_cache_that_cannot_be_made_is_named(folder):
 
 
 def test_a_worker_of_two_devices_gives_them_turns():
-    data = load("digits", batch_size=8, augmentation="none")
+    data = load("digits", batch_size=12, augmentation="none")
     turns = feeding.by_turns(data, lambda part: part.test, range(2, 4), 4)
     third, fourth = (data.shared(index, 4).test for index in (2, 3))
     expected = [x for pair in zip(third, fourth, strict=True) for x in pair]
@@ -198,8 +199,34 @@ def test_shares_do_not_overlap_and_differ_by_one_at_most(size, count):
 def test_what_does_not_divide_is_refused():
     with pytest.raises(UserError, match="Received: index=2, count=2"):
         Share(2, 2)
-    with pytest.raises(UserError, match="divide.* Received: batch_size=128"):
-        load("digits").shared(0, 3)
+    # 359 test images: fewer than a batch, and no multiple of 2.
+    with pytest.raises(UserError, match="divide.* batch_size=512"):
+        load("digits", batch_size=512).shared(0, 2)
     # 1,294 images: the last batch of 8 has 6.
     with pytest.raises(UserError, match="of every batch.* batch_size=8"):
         load("digits", batch_size=8).shared(0, 8)
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "fits"),
+    [(1, 17, True), (2, 16, True), (2, 17, False), (2, 18, True)]
+    + [(4, 23, True), (4, 22, False), (4, 3, False)],
+)
+def test_a_batch_that_leaves_a_replica_empty_is_refused(count, size, fits):
+    if fits:
+        check_batches(count, 8, train=size)
+        assert all(
+            len(rows)
+            for index in range(count)
+            for rows in Share(index, count).rows(size, 8)
+        )
+        return
+    with pytest.raises(UserError, match=f"{size} examples of train .* Rec"):
+        check_batches(count, 8, train=size)
+
+
+@pytest.mark.parametrize(("batch_size", "size"), [(8, 7), (7, 16), (512, 359)])
+def test_a_first_batch_of_unequal_shares_is_refused(batch_size, size):
+    with pytest.raises(UserError, match=f"{size} examples of test .* Received"):
+        check_batches(2, batch_size, test=size)
+    check_batches(1, batch_size, test=size)

@@ -1,11 +1,9 @@
 """Two replicas compute what one does; each replicated run has its process."""
 
 import json
-import os
-import pathlib
-import subprocess
 import sys
 
+import child
 import keras
 import numpy as np
 import pytest
@@ -14,8 +12,6 @@ import tensorflow as tf
 from rrelu_tf.errors import UserError
 from rrelu_tf.layers import BatchNormalization, RReLU
 from rrelu_tf.training import optimizers, schedules, strategy
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def net(kind):
@@ -109,16 +105,7 @@ def distance(a, b):
 
 def in_a_process(*arguments):
     """What `compare` returns, from a fresh process."""
-    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(
-        [sys.executable, __file__, json.dumps(arguments)],
-        env=os.environ | {"PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    return child.result(child.piped(__file__, json.dumps(arguments)))
 
 
 @pytest.mark.parametrize(
@@ -166,33 +153,6 @@ def test_the_global_batch_loss_is_its_loss_on_one_device():
         assert float(other(truth, guess)) == float(loss(truth, guess))
         assert other.name == loss.name
     assert again.loss.label_smoothing == 0.1
-
-
-class Replicas:
-    """Stands for a strategy of so many replicas."""
-
-    def __init__(self, count):
-        self.num_replicas_in_sync = count
-
-
-@pytest.mark.parametrize(
-    ("replicas", "size", "fits"),
-    [(1, 17, True), (2, 16, True), (2, 17, False), (2, 18, True)]
-    + [(4, 23, True), (4, 22, False), (4, 3, False)],
-)
-def test_a_batch_that_leaves_a_replica_empty_is_refused(replicas, size, fits):
-    if fits:
-        strategy.check_shares(Replicas(replicas), 8, train=size)
-        return
-    with pytest.raises(UserError, match=f"{size} examples of train .* Rec"):
-        strategy.check_shares(Replicas(replicas), 8, train=size)
-
-
-@pytest.mark.parametrize(("batch_size", "size"), [(8, 7), (7, 16), (512, 359)])
-def test_a_first_batch_of_unequal_shares_is_refused(batch_size, size):
-    with pytest.raises(UserError, match=f"{size} examples of test .* Received"):
-        strategy.check_shares(Replicas(2), batch_size, test=size)
-    strategy.check_shares(Replicas(1), batch_size, test=size)
 
 
 @pytest.mark.parametrize(
