@@ -34,7 +34,7 @@ def write_int8(model, path):
     """
     is_quantized = keras_2.is_tf_keras(model) and any(
         type(layer).__name__.startswith("QuantizeWrapper")
-        for layer in model.layers
+        for layer in getattr(model, "layers", ())
     )
     if not is_quantized:
         raise UserError(

@@ -29,9 +29,11 @@ def quantize_aware(model):
         steps at the least: ranges of activations are not known before.
 
     Raises:
-        UserError: a Keras 3 model, or a model inside of the model.
+        UserError: a Keras 3 model, one without a layer that is quantised, one
+            with layers that TFMOT wrapped, or a model inside of the model.
     """
-    if not keras_2.is_tf_keras(model):
+    is_model = keras_2.is_tf_keras(model) and hasattr(model, "layers")
+    if not is_model:
         raise UserError(
             "quantize_aware takes what rrelu_tf.export.to_tf_keras returns, a "
             f"tf_keras model. Received: model={type(model).__name__}"
@@ -39,6 +41,12 @@ def quantize_aware(model):
     tf_keras, tfmot = legacy.load()
     quantization = tfmot.quantization.keras
     for layer in model.layers:
+        if type(layer).__module__.startswith(f"{tfmot.__name__}."):
+            raise UserError(
+                "quantize_aware takes layers that TFMOT has not wrapped: call "
+                "its strip_pruning or strip_clustering before. "
+                f"Received: {layer.name}={type(layer).__name__}"
+            )
         if isinstance(layer, tf_keras.Model):
             raise UserError(
                 "TFMOT quantises no model inside of another. "
@@ -51,6 +59,11 @@ def quantize_aware(model):
             return layer
         return quantization.quantize_annotate_layer(layer, config)
 
+    if not any(_config(layer)[1] for layer in model.layers):
+        raise UserError(
+            "quantize_aware needs a layer that TFMOT quantises. "
+            f"Received: model={model.name}"
+        )
     # TFMOT wraps the layers themselves: those of a copy.
     copy = tf_keras.models.clone_model(model)
     copy.set_weights(model.get_weights())

@@ -223,7 +223,32 @@ def test_what_is_no_bridged_model_is_refused_in_one_line(tmp_path):
         quantize_aware(model)
     with pytest.raises(UserError, match="a model of rrelu_tf.export.quant"):
         write_int8(to_tf_keras(model), tmp_path / "file.tflite")
+    with pytest.raises(UserError, match="a model of rrelu_tf.export.quant"):
+        write_int8(to_tf_keras(model).layers[1], tmp_path / "file.tflite")
     assert not list(tmp_path.iterdir())
+
+
+def test_what_tfmot_wrapped_or_cannot_quantise_is_refused_in_one_line(tfmot):
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3, name="fc")])
+    # TFMOT wraps the layers themselves.
+    twins = [to_tf_keras(model) for _ in range(3)]
+    pruned = tfmot.sparsity.keras.prune_low_magnitude(twins[0])
+    clustered = tfmot.clustering.keras.cluster_weights(
+        twins[1], 2, tfmot.clustering.keras.CentroidInitialization.LINEAR
+    )
+    for wrapped, kind in (
+        (pruned, "PruneLowMagnitude"),
+        (clustered, "ClusterWeights"),
+        (quantize_aware(twins[2]), "Quantize.*"),
+    ):
+        with pytest.raises(UserError, match=rf"\. Received: .*={kind}$"):
+            quantize_aware(wrapped)
+    with pytest.raises(UserError, match="takes what .* Received: model="):
+        quantize_aware(pruned.layers[-1])
+    normed = [keras.Input((4,)), layers.LayerNormalization()]
+    nothing = to_tf_keras(keras.Sequential(normed, name="nothing"))
+    with pytest.raises(UserError, match="TFMOT quantises. Received: .*=nothi"):
+        quantize_aware(nothing)
 
 
 def test_a_model_inside_of_a_model_is_not_quantised():
