@@ -1,22 +1,23 @@
 """A training step on paper and, where it can be run, on the clock.
 
-    python benchmarks/step_cost.py --device=cpu
+    python benchmarks/step_cost.py --device=cpu --batch=8 --nojit_compile
     python benchmarks/step_cost.py --device=h100
     python benchmarks/step_cost.py --device=h100 --devices=8
 
 Predicts what bounds a step of WRN-40-4 (batch 128, 32 x 32) and of ResNet-50
 (batch 64, 224 x 224; `--nets` takes others), with and without what a compiler
 fuses, in float32 (H100: TF32) and bfloat16, and how it goes with more devices
-on the device's link and on 100 and 25 Gbit/s Ethernet. `rrelu_tf.analysis.
-step_cost` has the counting and what it leaves out.
+on the device's link and on Ethernet. `rrelu_tf.analysis.step_cost` has the
+counting and what it leaves out.
 
-With `--device=cpu` peak and bandwidth are measured first, by a product and a
-copy. Where the device is there, the step itself is run (`--steps`, jit_compile
-where it is fused) and stands beside the prediction. A GPU's figures are its
-data sheet's.
+With `--device=cpu` a device is one core, its time is CPU time, and its peak and
+bandwidth are measured first, by a product and a copy. Where the device is
+there, the step itself is run (`--steps`, jit_compile where it is fused) and
+stands beside the prediction; how it goes with more devices is then computed
+from that step. A GPU's figures are its data sheet's.
 """
 
-import dataclasses
+import itertools
 import time
 
 import keras
@@ -27,7 +28,7 @@ from rich.table import Table
 
 from rrelu_tf import models
 from rrelu_tf.analysis import text
-from rrelu_tf.analysis.step_cost import Device, step_cost
+from rrelu_tf.analysis.step_cost import Device, exchanged, step_cost
 
 # NVIDIA's data sheet of the H100 SXM5: TF32 and bfloat16 on tensor cores,
 # without sparsity; HBM3; NVLink 4, each way. Launches: 4 us is a common figure.
@@ -35,7 +36,7 @@ H100 = {
     "float32": Device(494e12, 3.35e12, 4e-6, 450e9),
     "bfloat16": Device(989e12, 3.35e12, 4e-6, 450e9),
 }
-ETHERNET = {"100 Gbit/s": 12.5e9, "25 Gbit/s": 3.1e9}
+ETHERNET = {"100 Gbit/s": 12.5e9, "25 Gbit/s": 3.1e9, "1 Gbit/s": 0.125e9}
 NETS = {
     "wrn_40_4": ((32, 32, 3), 128),
     "resnet50": ((224, 224, 3), 64),
@@ -46,51 +47,71 @@ DEVICE = flags.DEFINE_enum("device", "cpu", ["cpu", "h100"], "On what.")
 DEVICES = flags.DEFINE_integer("devices", 1, "How many.", lower_bound=1)
 CHOSEN = flags.DEFINE_list("nets", ["wrn_40_4", "resnet50"], "Architectures.")
 ACTIVATION = flags.DEFINE_string("activation", "rrelu", "Of the nets.")
+BATCH = flags.DEFINE_integer(
+    "batch", 0, "Examples a device; 0: what is usual for the net.", 0
+)
 STEPS = flags.DEFINE_integer("steps", 5, "Steps that are timed; 0: none.")
+JIT_COMPILE = flags.DEFINE_bool("jit_compile", True, "Times fused steps, too.")
 
 
 def main(argv):
     """Prints a table per net."""
     del argv
     on_cpu = DEVICE.value == "cpu"
+    if on_cpu:
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
     devices = {"float32": measured_cpu()} if on_cpu else H100
-    there = on_cpu or bool(tf.config.list_physical_devices("GPU"))
     for name in CHOSEN.value:
-        shape, batch = NETS[name]
+        shape, usual = NETS[name]
+        batch = BATCH.value or usual
         table = Table(
             *("dtype", "fused", "products", "memory", "launches", "bound"),
             *("step, ms", "images/s", "measured, ms"),
             title=f"{name}, {ACTIVATION.value}, batch {batch} a device, "
             f"{DEVICES.value} x {DEVICE.value}",
         )
-        for dtype, device in devices.items():
-            for fused in (False, True):
-                table.add_row(
-                    *row(name, shape, batch, dtype, device, fused, there)
-                )
+        paper, clock = [], []
+        for (dtype, device), fused in itertools.product(
+            devices.items(), (False, True)
+        ):
+            size = np.dtype(dtype).itemsize
+            cost = step_cost(
+                create(name, shape), batch, fused=fused, element_bytes=size
+            )
+            measured = ""
+            if is_there(on_cpu) and (JIT_COMPILE.value or not fused):
+                clock.append(timed(name, shape, batch, dtype, fused))
+                measured = f"{1000 * clock[-1]:.1f}"
+            found = cost.seconds(device, DEVICES.value)
+            paper.append(cost.seconds(device)["step"])
+            table.add_row(
+                *(dtype, "yes" if fused else "no"),
+                *cells(found, batch * DEVICES.value),
+                measured,
+            )
         show(table)
-        if not on_cpu:
-            scaling(name, shape, batch, devices["bfloat16"])
+        print(f"gradients: {cost.gradient_bytes / 2**20:.1f} MiB")
+        for how, steps in (("on paper", paper), ("as measured", clock)):
+            if steps:
+                title = f"{name}: ms a step, that of one device {how}"
+                scaling(title, min(steps), cost.gradient_bytes, device.link)
 
 
-def row(name, shape, batch, dtype, device, fused, there):
-    """The cells of one configuration."""
-    model = create(name, shape)
-    cost = step_cost(
-        model, batch, fused=fused, element_bytes=np.dtype(dtype).itemsize
-    )
-    found = cost.seconds(device, DEVICES.value)
-    measured = ""
-    if there and STEPS.value and DEVICES.value == 1:
-        measured = f"{1000 * timed(name, shape, batch, dtype, fused):.1f}"
+def is_there(on_cpu):
+    """Whether steps can be run, and are to be."""
+    found = on_cpu or bool(tf.config.list_physical_devices("GPU"))
+    return found and STEPS.value > 0 and DEVICES.value == 1
+
+
+def cells(found, images):
+    """What `StepCost.seconds` found, as text."""
     parts = (found[part] for part in ("products", "memory", "launches"))
     return (
-        *(dtype, "yes" if fused else "no"),
         *(f"{1000 * part:.2f}" for part in parts),
         found["bound"],
         f"{1000 * found['step']:.2f}",
-        f"{DEVICES.value * batch / found['step']:,.0f}",
-        measured,
+        f"{images / found['step']:,.0f}",
     )
 
 
@@ -105,20 +126,17 @@ def create(name, shape):
     )
 
 
-def scaling(name, shape, batch, device):
+def scaling(title, alone, gradient_bytes, own_link):
     """Step time and efficiency of 1 to 64 devices, by link."""
-    cost = step_cost(create(name, shape), batch, fused=True, element_bytes=2)
     counts = (1, 2, 4, 8, 16, 32, 64)
-    table = Table("link", *map(str, counts), title=f"{name}: ms a step")
-    links = {"the device's": device.link, **ETHERNET}
+    table = Table("link", *map(str, counts), title=title)
+    links = {"the device's": own_link, **ETHERNET}
     for link, speed in links.items():
-        linked = dataclasses.replace(device, link=speed)
-        steps = [cost.seconds(linked, n)["step"] for n in counts]
+        steps = [exchanged(alone, gradient_bytes, speed, n)[1] for n in counts]
         table.add_row(
-            link, *(f"{1000 * s:.1f} ({steps[0] / s:.0%})" for s in steps)
+            link, *(f"{1000 * s:.1f} ({alone / s:.0%})" for s in steps)
         )
     show(table)
-    print(f"gradients: {cost.gradient_bytes / 2**20:.1f} MiB")
 
 
 def show(table):
@@ -157,13 +175,14 @@ def timed(name, shape, batch, dtype, fused):
 
 
 def _best(call, repeats=5):
-    """Median seconds of a call."""
+    """Median seconds of a call: on a CPU, of its time there."""
+    clock = time.process_time if DEVICE.value == "cpu" else time.perf_counter
     call(), call()  # trace and warm up
     times = []
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = clock()
         np.asarray(call())
-        times.append(time.perf_counter() - start)
+        times.append(clock() - start)
     return float(np.median(times))
 
 

@@ -67,9 +67,8 @@ class StepCost:
         """dict: what the step takes by each bound, and in all.
 
         Products and memory traffic overlap at best, so that the larger of
-        the two counts; launches overlap with what was launched before. A ring
-        exchanges 2 (n - 1) / n of the gradients' bytes, behind the backward
-        pass, two thirds of the step.
+        the two counts; launches overlap with what was launched before. What
+        exchanging gradients adds is that of `exchanged`.
         """
         products, traffic = device.efficiency
         bounds = {
@@ -77,19 +76,33 @@ class StepCost:
             "memory": self.bytes / (device.bandwidth * traffic),
             "launches": self.launches * device.launch,
         }
-        step = max(bounds.values())
-        sent = 2 * (devices - 1) / devices * self.gradient_bytes
-        exchange = sent / device.link
-        exposed = max(0.0, exchange - 2 / 3 * step)
+        alone = max(bounds.values())
+        exchange, step = exchanged(
+            alone, self.gradient_bytes, device.link, devices
+        )
         bound = max(bounds, key=bounds.get)
-        if exposed > 0:
+        if step > alone:
             bound = "exchange"
-        return {
-            **bounds,
-            "exchange": exchange,
-            "step": step + exposed,
-            "bound": bound,
-        }
+        return {**bounds, "exchange": exchange, "step": step, "bound": bound}
+
+
+def exchanged(step, gradient_bytes, link, devices):
+    """A step of several devices that exchange gradients.
+
+    A ring exchanges 2 (n - 1) / n of the gradients' bytes, behind the backward
+    pass, two thirds of the step; what is left over is waited for.
+
+    Args:
+        step: float, seconds of one device's step alone.
+        gradient_bytes: of all gradients.
+        link: float, bytes a second between two devices, each way.
+        devices: int.
+
+    Returns:
+        Tuple of float: seconds of the exchange, and of the step with it.
+    """
+    exchange = 2 * (devices - 1) / devices * gradient_bytes / link
+    return exchange, step + max(0.0, exchange - 2 / 3 * step)
 
 
 def step_cost(model, batch_size, *, fused=False, element_bytes=4):

@@ -2,7 +2,7 @@ import keras
 import pytest
 
 from rrelu_tf import layers
-from rrelu_tf.analysis.step_cost import Device, step_cost
+from rrelu_tf.analysis.step_cost import Device, exchanged, step_cost
 
 
 def net():
@@ -59,3 +59,7 @@ def test_an_exchange_counts_where_the_backward_pass_does_not_hide_it():
     exposed = eight["exchange"] - 2 / 3 * alone["step"]
     assert eight["step"] == pytest.approx(alone["step"] + exposed)
     assert eight["bound"] == "exchange"
+    measured = exchanged(alone["step"], cost.gradient_bytes, slow.link, 8)
+    assert measured == (eight["exchange"], eight["step"])
+    assert exchanged(3.0, 40, 10.0, 1) == (0.0, 3.0)
+    assert exchanged(3.0, 40, 10.0, 2) == (4.0, 3.0 + 4.0 - 2.0)
