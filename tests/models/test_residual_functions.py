@@ -167,27 +167,40 @@ def randomise(model, dead=0.0):
 
 
 @pytest.mark.parametrize(
-    ("name", "forward"),
-    [(BASIC, preact_basic), (BOTTLENECK, preact_bottleneck)],
+    ("name", "forward", "count"),
+    [
+        (BASIC, preact_basic, 3),
+        (BOTTLENECK, preact_bottleneck, 3),
+        pytest.param("resnet110_preact", preact_basic, 18, marks=SLOW),
+        pytest.param("resnet164_preact", preact_bottleneck, 18, marks=SLOW),
+    ],
 )
 @pytest.mark.parametrize("sides", [(8, 8), (9, 6)])
-def test_preact_nets_compute_what_is_written_out(name, forward, sides):
+def test_preact_nets_compute_what_is_written_out(name, forward, count, sides):
     keras.config.set_dtype_policy("float64")
     model = randomise(build(name, sides), dead=0.2)
     x = np.random.default_rng(0).normal(size=(2, *sides, 3))
-    ours, theirs = np.asarray(model(x)), forward(model, x, 3)
+    ours, theirs = np.asarray(model(x)), forward(model, x, count)
     assert np.abs(ours - theirs).max() <= 1e-10 * np.abs(theirs).max()
 
 
-@pytest.mark.parametrize("name", ["wrn_16_1", "wrn_16_2"])
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("wrn_16_1", 2),
+        ("wrn_16_2", 2),
+        pytest.param("wrn_16_4", 2, marks=SLOW),
+        pytest.param("wrn_40_4", 6, marks=SLOW),
+    ],
+)
 @pytest.mark.parametrize("activation", ["relu", "rrelu"])
-def test_wide_resnets_compute_what_is_written_out(name, activation):
+def test_wide_resnets_compute_what_is_written_out(name, count, activation):
     keras.config.set_dtype_policy("float64")
     model = build(name, (9, 6), activation=activation)
     randomise(model, dead=0.2)
     assert bool(slopes(model)) == (activation == "rrelu")
     x = np.random.default_rng(0).normal(size=(2, 9, 6, 3))
-    ours, theirs = np.asarray(model(x)), wide(model, x, 2)
+    ours, theirs = np.asarray(model(x)), wide(model, x, count)
     assert np.abs(theirs).max() > 0
     assert np.abs(ours - theirs).max() <= 1e-10 * np.abs(theirs).max()
 
