@@ -143,6 +143,7 @@ def _write_portable(values, chosen, formats, served):
 def _pixels(values, chosen):
     """(preprocessing, raw training images, or None where there are none)."""
     from rrelu_tf.analysis import splits
+    from rrelu_tf.export import fitting
 
     if chosen.run is None and not data_flags.given(values):
         if chosen.preprocessing is None:
@@ -152,6 +153,8 @@ def _pixels(values, chosen):
             )
         return chosen.preprocessing, None
     data = data_flags.load(values, chosen.run, chosen.preprocessing)
+    shape = data.preprocessing.image_shape
+    fitting.check(chosen.model, shape, len(data.class_names))
     images = splits.pixels(data, values.representative)
     return data.preprocessing, images
 

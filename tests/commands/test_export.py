@@ -112,6 +112,14 @@ def misfit(trained, tmp_path):
         (lambda *_: ["--model=model.h5"], "a .keras file.*model=model.h5$"),
         (half, "whole and readable.*half.keras$"),
         (misfit, "one logit per class.*classes=10$"),
+        (
+            lambda *given: [
+                *misfit(*given),
+                "--dataset=digits",
+                "--format=onnx",
+            ],
+            "one logit per class.*classes=10$",
+        ),
         (lambda t, _: [f"--run={t}", "--version=0"], "version=0$"),
         (
             lambda t, _: [f"--run={t}", "--which=best", "--dataset=mnist"],
