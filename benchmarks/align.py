@@ -1,10 +1,11 @@
-"""What gathers cost: align="gather" beside align="couple".
+"""What gathers cost: align="gather" beside "couple", and what "auto" takes.
 
     python benchmarks/align.py
 
 Each network keeps half of its FLOPs, chosen by the L1 size of random filters
 (widths and time are real, accuracy is not asked). Latency: CPU time of a batch
-of 8 at 224 x 224, in turns with the source, medians of 11. Writes
+of 8 at 224 x 224, in turns with the source, medians of 11. Beside it, what
+`rrelu_tf.strip.cpu_cost` has on paper, which "auto" goes by. Writes
 `benchmarks/results/align.csv`.
 """
 
@@ -14,6 +15,7 @@ import numpy as np
 
 import rrelu_tf
 from rrelu_tf.analysis.latency import compare
+from rrelu_tf.strip import cpu_cost
 
 _NETWORKS = ("ResNet50", "MobileNetV2")
 _ROUNDS = 11
@@ -55,6 +57,9 @@ def measure(name, align):
         "params_percent": round(100 * after.params / before.params, 1),
         "flops_percent": round(100 * after.flops / before.flops, 1),
         "cpu_percent": round(100 * times.cpu_ratio, 1),
+        "paper_percent": round(
+            100 * cpu_cost.nanoseconds(small) / cpu_cost.nanoseconds(model), 1
+        ),
         "cpu_before_ms": round(times.before.cpu_ms, 1),
         "cpu_after_ms": round(times.after.cpu_ms, 1),
     }
@@ -65,7 +70,7 @@ def main():
     rows = [
         measure(name, align)
         for name in _NETWORKS
-        for align in ("gather", "couple")
+        for align in ("gather", "couple", "auto")
     ]
     applications.write(applications.RESULTS / "align.csv", rows)
     applications.show(rows, "What is left, in per cent of the source")

@@ -10,7 +10,7 @@ import numbers
 from rrelu_tf.errors import UserError
 
 SCOPES = ("global", "layer")
-ALIGNMENTS = ("gather", "couple")
+ALIGNMENTS = ("gather", "couple", "auto")
 
 
 def one_amount(amounts):

@@ -9,7 +9,7 @@ from rich.table import Table
 from rrelu_tf.analysis import put_back, reasons, text, tied
 from rrelu_tf.analysis.levels import levels
 from rrelu_tf.layers import ChannelGather, Rotated
-from rrelu_tf.strip import strip
+from rrelu_tf.strip.elimination import aligned
 from rrelu_tf.strip.graph import trace, walk
 
 
@@ -20,7 +20,8 @@ def explain(model, *, align="gather"):
         model: a functional or built Sequential `keras.Model`, masked or not.
         align: as of `rrelu_tf.strip`. With "couple" it tells what else, besides
             layers that can be masked, the channels of a group are tied to, and
-            which dead channels stay because of what they are tied to.
+            which dead channels stay because of what they are tied to; with
+            "auto" it ends in which of both was taken.
 
     Returns:
         Text of these parts: groups of layers whose channels meet, in an Add
@@ -35,17 +36,18 @@ def explain(model, *, align="gather"):
     Raises:
         UserError: as `rrelu_tf.strip` does.
     """
-    stripped = strip(model, align=align)
+    stripped, taken = aligned(model, align)
     after = {}
     for graph, node, key in walk(trace(stripped)):
         after.setdefault(key, graph.channels(node))
-    ties = tied.Tied(model, align)
-    found = _layers(levels(model, align), after, ties)
+    ties = tied.Tied(model, taken)
+    found = _layers(levels(model, taken), after, ties)
     parts = [
         ties.table(found),
         _table(found),
-        put_back.table(levels(stripped, align)),
+        put_back.table(levels(stripped, taken)),
         _sums(model, stripped),
+        f'align="auto" takes "{taken}".\n' if align == "auto" else "",
     ]
     return "\n".join(part for part in parts if part)
 

@@ -33,8 +33,9 @@ def define(flag_values):
     flags.DEFINE_enum(
         "align",
         "gather",
-        ["gather", "couple"],
+        ["gather", "couple", "auto"],
         "gather removes every dead channel, and gathers where widths differ; "
-        "couple keeps channels that meet in an Add together, without gathers.",
+        "couple keeps channels that meet in an Add together, without gathers; "
+        "auto takes the cheaper of both, by a cost model of CPU time.",
         flag_values=flag_values,
     )

@@ -19,8 +19,9 @@ def check_reduce(reduce):
 
 def check_model(model, name, align):
     """Refuses to do without a model what needs one."""
-    if model is None and (align == "couple" or name not in _WITHOUT_MODEL):
-        what = "align=couple" if align == "couple" else f"A {name} budget"
+    alone = align == "gather"
+    if model is None and not (alone and name in _WITHOUT_MODEL):
+        what = f"A {name} budget" if alone else f"align={align}"
         raise UserError(f"{what} needs the scored model. Received: model=None")
 
 

@@ -7,7 +7,8 @@ from rrelu_tf.amounts import check_options, one_amount
 from rrelu_tf.errors import NothingGoes, UserError
 from rrelu_tf.pruning import arguments, budgets, chains, held, seed_selection
 from rrelu_tf.pruning.groups import Groups, Order
-from rrelu_tf.strip import coupling
+from rrelu_tf.pruning.masking import mask
+from rrelu_tf.strip import coupling, cpu_cost, strip
 
 
 def select(
@@ -51,8 +52,8 @@ def select(
             the model's own, medians; above 1: milliseconds for a batch of 8
             examples, or of the model's fixed batch size. Ends within 5 % of
             the budget, which is also what a measurement may be off by.
-        model: the `keras.Model` that was scored. A budget or "couple" needs
-            it.
+        model: the `keras.Model` that was scored. A budget, "couple"
+            or "auto" needs it.
         scope: "global" compares the scores of all layers; "layer" takes the
             same fraction of each.
         min_fraction: in [0, 1), what each layer keeps at least, rounded up and
@@ -69,6 +70,8 @@ def select(
             score; `sparsity` counts groups, and scope "layer" takes the layers
             that groups tie together as one. Groups that are tied to what has
             no score, such as an input or an attention, stay and do not count.
+            "auto": the one of both selections of which less is left to compute
+            (`rrelu_tf.strip.cpu_cost` of what `strip` returns with "auto").
         reduce: "sum", "mean" or "max" of the members' scores in a group.
         protocol: None, or "seed": the OrthoReg authors' choice for one of their
             nets, by `sparsity` and `model`; see `seed_selection.select`. It
@@ -109,20 +112,41 @@ def select(
     arguments.check_scores(scores, model)
     if protocol == "seed":
         return seed_selection.select(scores, amount, model, seed_round)
-    labels = None
-    if align == "couple":
-        labels = coupling.coupled(model, list(scores))
-    elif model is not None and round_to > 1 and name != "threshold":
-        labels = chains.chained(model, list(scores))
-    groups = Groups(scores, labels, reduce)
-    tied = model if align == "couple" else None
-    if name == "threshold":
-        return groups.keep(_below(amount, groups, tied), round_to)
     options = {
         "scope": scope,
         "min_fraction": min_fraction,
         "round_to": round_to,
     }
+
+    def selected(couple):
+        labels = None
+        if couple:
+            labels = coupling.coupled(model, list(scores))
+        elif model is not None and round_to > 1 and name != "threshold":
+            labels = chains.chained(model, list(scores))
+        groups = Groups(scores, labels, reduce)
+        tied = model if couple else None
+        return _selected(groups, tied, name, amount, model, align, options)
+
+    if align == "auto":
+        return _cheaper(selected, model)
+    return selected(align == "couple")
+
+
+def _selected(groups, tied, name, amount, model, align, options):
+    """The masks.
+
+    Args:
+        groups: the `Groups` of channels that go together.
+        tied: the model if its channels are coupled, else None.
+        name: of the amount.
+        amount: its value.
+        model: the model, or None.
+        align: as of `rrelu_tf.strip`, which budgets are measured by.
+        options: dict, those of `Order`.
+    """
+    if name == "threshold":
+        return groups.keep(_below(amount, groups, tied), options["round_to"])
     order = _order(groups, tied, options)
     if order.fixed.any() and not len(order.sequence):
         by = held.holders(model, groups, order.fixed)
@@ -134,6 +158,18 @@ def select(
     if name == "sparsity":
         return _sparse(order, amount)
     return budgets.meet(name, amount, model, order, align=align)
+
+
+def _cheaper(selected, model):
+    """The masks of channels each for itself, or those of coupled ones."""
+    keeps = [selected(False)]
+    try:
+        keeps.append(selected(True))
+    except UserError:  # coupled, what is asked may be out of reach
+        return keeps[0]
+    small = [strip(mask(model, keep), align="auto") for keep in keeps]
+    costs = [cpu_cost.nanoseconds(each) for each in small]
+    return keeps[int(costs[1] < costs[0])]
 
 
 def _below(threshold, groups, tied):

@@ -1,7 +1,7 @@
 """strip: narrower models, until nothing is left over."""
 
 from rrelu_tf.errors import UserError
-from rrelu_tf.strip import elements
+from rrelu_tf.strip import cpu_cost, elements
 from rrelu_tf.strip.graph import trace, walk
 from rrelu_tf.strip.leftovers import leaves_some
 from rrelu_tf.strip.liveness import analyse
@@ -22,7 +22,8 @@ def strip(model, *, align="gather"):
         align: "gather" removes every dead channel: where readers of a tensor
             want different ones, a `ChannelGather` picks them. "couple" keeps
             channels that meet in an Add or the like if any of them is alive,
-            so that no gather is needed.
+            so that no gather is needed. "auto" does both and takes what
+            `cpu_cost` finds cheaper, of equal ones "gather".
 
     Returns:
         A new functional model with equal outputs, of the same layer names,
@@ -34,11 +35,24 @@ def strip(model, *, align="gather"):
             a layer that its own configuration does not make again; another
             `align`.
     """
-    if align not in ("gather", "couple"):
+    return aligned(model, align)[0]
+
+
+def aligned(model, align):
+    """(what `strip` returns, the `align` that made it, never "auto")."""
+    if align not in ("gather", "couple", "auto"):
         raise UserError(
-            f'align must be "gather" or "couple". Received: align={align}'
+            'align must be "gather", "couple" or "auto". '
+            f"Received: align={align}"
         )
-    couple = align == "couple"
+    tried = ("gather", "couple") if align == "auto" else (align,)
+    made = [(_stripped(model, each == "couple"), each) for each in tried]
+    if len(made) == 1:
+        return made[0]
+    return min(made, key=lambda one: cpu_cost.nanoseconds(one[0]))
+
+
+def _stripped(model, couple):
     graph = trace(model, couple=couple)
     stripped = _narrower(graph, analyse(graph))
     while True:  # what was known along two axes is along one when less is left

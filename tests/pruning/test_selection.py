@@ -206,7 +206,6 @@ def test_exactly_one_amount_is_given():
     [
         ({"scope": "local"}, "scope=local"),
         ({"align": "pad"}, "align=pad"),
-        ({"align": "auto"}, "align=auto"),
         ({"reduce": "min"}, "reduce=min"),
         ({"round_to": 0}, "round_to=0"),
         ({"round_to": 1.5}, "round_to=1.5"),
@@ -215,6 +214,7 @@ def test_exactly_one_amount_is_given():
         ({"min_fraction": -0.1}, "min_fraction=-0.1"),
         ({"min_fraction": math.nan}, "min_fraction=nan"),
         ({"align": "couple"}, "model=None"),
+        ({"align": "auto"}, "model=None"),
     ],
 )
 def test_options_outside_their_range_are_refused(options, received):
