@@ -145,7 +145,6 @@ def _fit(run, model, data, devices, watching, early_bird):
     if checkpoint is not None and len(checkpoint.history) < epochs:
         print(f"going on after epoch {len(checkpoint.history)} of {epochs}")
     for phase in phases.of(run.recipe):
-        checkpoint = checkpoints.latest(run.checkpoints)
         if checkpoint is not None:
             checkpoints.restore(checkpoint, model)
             metrics_table.write(run.metrics, checkpoint.history)
@@ -155,6 +154,7 @@ def _fit(run, model, data, devices, watching, early_bird):
                 *(run, phase, checkpoint, model, data),
                 *(devices, watching, early_bird),
             )
+            checkpoint = checkpoints.latest(run.checkpoints)
     if early_bird is not None:
         tickets.tell(early_bird)
 
