@@ -9,6 +9,7 @@ from rrelu_tf.errors import UserError
 from rrelu_tf.layers import AUGMENTED
 from rrelu_tf.layers.augmented import Augmented
 from rrelu_tf.regularizers import OrthoReg, not_negative
+from rrelu_tf.strip import keras_2
 from rrelu_tf.strip.cloning import clone
 from rrelu_tf.strip.copying import copy
 from rrelu_tf.strip.graph import layers_of
@@ -61,6 +62,7 @@ def orthogonalize(
         UserError: a model without such layers, an argument that breaks its
             rule, or a protocol that does not know the model.
     """
+    keras_2.refuse(model)
     decided = {"norm": (norm, "l1"), "bias": (bias, False)}
     seed_protocol.check(protocol, **decided, dense=(dense, False))
     found = seed_protocol.family(model) if protocol else None

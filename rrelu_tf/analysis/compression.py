@@ -7,6 +7,7 @@ import numpy as np
 from rich.table import Table
 
 from rrelu_tf.analysis import text
+from rrelu_tf.strip import keras_2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,8 +66,13 @@ def compression(model, dense):
 
     Returns:
         A `Compression`.
+
+    Raises:
+        UserError: a model of tf_keras.
     """
     sides = (model, dense)
+    for side in sides:
+        keras_2.refuse(side)
     sizes = [_file_bytes(side) for side in sides]
     return Compression(*(side.count_params() for side in sides), *sizes)
 

@@ -18,12 +18,7 @@ def check(model, image_shape, class_count):
         UserError: unless it maps one batch of such images to logits
             `(batch, class_count)`; a model of tf_keras.
     """
-    keras_2.refuse(model)
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise UserError(
-            "The model must have one input and one output. Received: "
-            f"inputs={len(model.inputs)}, outputs={len(model.outputs)}"
-        )
+    check_ends(model)
     taken = tuple(model.inputs[0].shape[1:])
     fits = len(taken) == len(image_shape) and all(
         size in (None, wanted)
@@ -44,6 +39,25 @@ def check(model, image_shape, class_count):
         raise UserError(
             "The model must give logits, but its last layer is a softmax. "
             f"Received: layer={model.layers[-1].name}"
+        )
+
+
+def check_ends(model):
+    """Checks that a model has one input and one output.
+
+    Raises:
+        UserError: unless it does; a model without a graph, or of tf_keras.
+    """
+    keras_2.refuse(model)
+    if not (isinstance(model, keras.Model) and getattr(model, "inputs", None)):
+        raise UserError(
+            "The model must be a functional or built Sequential keras.Model. "
+            f"Received: model={type(model).__name__}"
+        )
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise UserError(
+            "The model must have one input and one output. Received: "
+            f"inputs={len(model.inputs)}, outputs={len(model.outputs)}"
         )
 
 

@@ -106,7 +106,8 @@ def write(
         List of `rrelu_tf.export.written.Written`, in the order of `formats`.
 
     Raises:
-        UserError: for an unknown format or one that lacks a package or cannot
+        UserError: for a model of several ends, without a graph or of tf_keras;
+            for an unknown format or one that lacks a package or cannot
             hold the model; for representative images that are missing, of
             another shape or out of 0..255; if the folder cannot be written.
         ExportError: if a file gives other logits. Nothing is left behind then,
@@ -114,6 +115,7 @@ def write(
     """
     _check_formats(formats, representative)
     images = examples.images(representative, preprocessing.image_shape)
+    fitting.check_ends(model)
     fitting.check(model, preprocessing.image_shape, model.output_shape[-1])
     source = from_pixels(model, preprocessing)
     expected = examples.logits(model, preprocessing, images)

@@ -9,6 +9,7 @@ from rrelu_tf.errors import UserError
 from rrelu_tf.pruning.mask_history import MaskHistory
 from rrelu_tf.pruning.selection import select
 from rrelu_tf.scoring import methods, score
+from rrelu_tf.strip import keras_2
 
 # A backward pass costs two forward ones: by the inputs, and by the weights.
 _FORWARD_PASSES = 3
@@ -53,8 +54,8 @@ class EarlyBird(keras.callbacks.Callback):
         **options: further ones of `rrelu_tf.select`: `scope`, `align`, ...
 
     Raises:
-        UserError: an argument that breaks its rule; where training begins, a
-            model that cannot be scored or pruned so.
+        UserError: an argument that breaks its rule; a model of tf_keras; where
+            training begins, one that cannot be scored or pruned so.
     """
 
     def __init__(
@@ -154,6 +155,11 @@ class EarlyBird(keras.callbacks.Callback):
     def draws_after(self, epoch):
         """Whether a mask is drawn after an epoch, from 1."""
         return self.at in (None, epoch)
+
+    def set_model(self, model):
+        """Takes the model, if it is of Keras 3."""
+        keras_2.refuse(model, "train that one")
+        super().set_model(model)
 
     def on_train_begin(self, logs=None):
         """Tries the score and the selection, on all that they will see."""

@@ -40,8 +40,8 @@ def seed_pruned(model, keep):
         UserError: a model of none of the families; masks of other layers or
             shapes, or without a single True; weights of float16 or bfloat16.
     """
-    rules = seed_protocol.family(model).pruning
     found = units(model)
+    rules = seed_protocol.family(model).pruning
     keys, masks = by_unit(found, keep, "masks")
     narrowed, zeroed, before = {}, {}, None
     for unit, key, stays in zip(found, keys, masks, strict=True):

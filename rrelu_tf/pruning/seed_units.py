@@ -6,6 +6,7 @@ from rrelu_tf import seed_protocol
 from rrelu_tf.errors import UserError
 from rrelu_tf.scoring import scored
 from rrelu_tf.scoring.filters import channels
+from rrelu_tf.strip import keras_2
 from rrelu_tf.strip.stripped import Stripped
 
 
@@ -38,6 +39,7 @@ def units(model):
     Raises:
         UserError: a model of none of the families, or of other layers.
     """
+    keras_2.refuse(model)
     seed_protocol.family(model)
     convs, norms = scored.kernels(model), scored.norms(model)
     widths = (isinstance(model, Stripped) and model.widths) or {}

@@ -19,6 +19,7 @@ from rrelu_tf.scoring.rdt import rdt
 from rrelu_tf.scoring.sfp import sfp
 from rrelu_tf.scoring.slope import slope
 from rrelu_tf.scoring.tfo import tfo
+from rrelu_tf.strip import keras_2
 
 # Each a function of `Passes` and options of its own.
 _METHODS = {
@@ -157,6 +158,7 @@ def methods():
 
 
 def _passes(model, data, samples, protocol, batch_size):
+    keras_2.refuse(model)
     seed_protocol.check(protocol)
     arguments.check_like("samples", samples, 1)
     arguments.check_like("batch_size", batch_size, 1)

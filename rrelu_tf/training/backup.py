@@ -4,6 +4,7 @@ import keras
 
 from rrelu_tf import atomic
 from rrelu_tf.errors import UserError
+from rrelu_tf.strip import keras_2
 from rrelu_tf.training import checkpoints
 
 
@@ -27,7 +28,7 @@ class Backup(keras.callbacks.Callback):
         folder: path of a folder for this alone; made if it is missing.
 
     Raises:
-        UserError: a folder that cannot be made or written.
+        UserError: a folder that cannot be made or written; a model of tf_keras.
     """
 
     def __init__(self, folder):
@@ -45,9 +46,11 @@ class Backup(keras.callbacks.Callback):
             int: epochs that it has trained; 0 of a folder without a state.
 
         Raises:
-            UserError: a model that is not compiled or not built, or is of
-                another architecture; a folder in which all files are broken.
+            UserError: a model that is not compiled or not built, of another
+                architecture or of tf_keras; a folder in which all files are
+                broken.
         """
+        keras_2.refuse(model)
         if not (model.compiled and model.built):
             raise UserError(
                 "Backup takes a model that is compiled and built. "
@@ -61,6 +64,11 @@ class Backup(keras.callbacks.Callback):
             model.optimizer.build(model.trainable_variables)
         checkpoints.restore(checkpoint, model, model.optimizer)
         return checkpoint.epoch
+
+    def set_model(self, model):
+        """Takes the model, if it is of Keras 3."""
+        keras_2.refuse(model, "train that one")
+        super().set_model(model)
 
     def on_epoch_end(self, epoch, logs=None):
         """Writes the state."""

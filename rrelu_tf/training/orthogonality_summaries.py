@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from rrelu_tf.analysis import orthogonality
+from rrelu_tf.strip import keras_2
 
 
 class OrthogonalitySummaries(keras.callbacks.Callback):
@@ -17,6 +18,9 @@ class OrthogonalitySummaries(keras.callbacks.Callback):
         begins: whether training begins: then the degrees before it are written
             as step 0, too.
         protocol: None, or "seed", as `orthogonality` takes it.
+
+    Raises:
+        UserError: a model of tf_keras.
     """
 
     def __init__(self, log_dir, begins=True, protocol=None):
@@ -24,6 +28,11 @@ class OrthogonalitySummaries(keras.callbacks.Callback):
         self.log_dir = log_dir
         self.begins = begins
         self.protocol = protocol
+
+    def set_model(self, model):
+        """Takes the model, if it is of Keras 3."""
+        keras_2.refuse(model, "train that one")
+        super().set_model(model)
 
     def on_train_begin(self, logs=None):
         """Opens the log."""

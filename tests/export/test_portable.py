@@ -203,6 +203,20 @@ def test_bad_arguments_are_refused(model, tmp_path, formats, images, received):
     assert not (tmp_path / "out").exists()
 
 
+class Subclassed(keras.Model):
+    def call(self, images):
+        return images[:, 0, 0]
+
+
+@pytest.mark.parametrize("other", [Subclassed(), keras.Sequential(), "net"])
+def test_what_has_no_graph_is_refused_in_one_line(tmp_path, other):
+    with pytest.raises(UserError, match=r"functional or.* model=\w+$"):
+        portable.write(
+            other, tmp_path / "out", ["onnx"], preprocessing=PREPROCESSING
+        )
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_missing_package_is_named(model, tmp_path, monkeypatch):
     kind = portable.FORMATS["onnx"]._replace(needs=("no_such_module",))
     monkeypatch.setitem(portable.FORMATS, "onnx", kind)

@@ -83,8 +83,11 @@ class Frequent(PruningSchedule):
 
 
 def check_sparsity(name, value):
-    """A sparsity as a float; refuses one outside [0, 1)."""
+    """A sparsity as a float; refuses what is no number in [0, 1)."""
     number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not (number and 0 <= value < 1):
-        raise UserError(f"{name} must lie in [0, 1). Received: {name}={value}")
+        shown = repr(value) if isinstance(value, str) else value
+        raise UserError(
+            f"{name} must be a number in [0, 1). Received: {name}={shown}"
+        )
     return float(value)

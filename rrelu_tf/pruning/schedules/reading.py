@@ -9,6 +9,8 @@ from rrelu_tf.pruning.schedules.constant_sparsity import ConstantSparsity
 from rrelu_tf.pruning.schedules.polynomial_decay import PolynomialDecay
 
 _OURS = {made.__name__: made for made in (ConstantSparsity, PolynomialDecay)}
+# Called by a step, too, but they say something else: names as ours among them.
+_OTHERS = (type, keras.optimizers.schedules.LearningRateSchedule)
 # Where TFMOT's schedules and ours hold the sparsities that they go between.
 _ENDS = ("target_sparsity", "initial_sparsity", "final_sparsity")
 
@@ -30,7 +32,8 @@ def get(schedule):
             outside their range.
     """
     if not isinstance(schedule, dict):
-        if callable(schedule) and hasattr(schedule, "get_config"):
+        alike = callable(schedule) and hasattr(schedule, "get_config")
+        if alike and not isinstance(schedule, _OTHERS):
             return schedule
         raise UserError(
             "pruning_schedule must be a PruningSchedule, rrelu_tf's or TFMOT's,"
@@ -43,7 +46,9 @@ def get(schedule):
             f"Received: pruning_schedule={schedule}"
         )
     name, config = schedule["class_name"], schedule["config"]
-    made = keras.saving.get_registered_object(name) or _OURS.get(name)
+    made = None
+    if isinstance(name, str):
+        made = keras.saving.get_registered_object(name) or _OURS.get(name)
     if made is None:
         raise UserError(
             f"A schedule's class_name must be one of {', '.join(_OURS)} or "
@@ -80,13 +85,22 @@ def asked(schedule, step):
         sparsity; of the precision in which TFMOT computes.
 
     Raises:
-        UserError: a sparsity outside [0, 1) in a step with a turn.
+        UserError: no such pair; a sparsity outside [0, 1) in a step with a
+            turn.
     """
     number = step
     if not isinstance(schedule, PruningSchedule):  # TFMOT's take tensors
         number = keras.ops.convert_to_tensor(step, "int64")
-    turn, sparsity = schedule(number)
-    turn, sparsity = bool(turn), np.float32(sparsity)
+    said = schedule(number)
+    try:
+        turn, sparsity = said
+        turn, sparsity = bool(turn), np.float32(sparsity)
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            "A schedule must return whether masks are made anew, and a "
+            "sparsity: (bool, float). "
+            f"Received: {type(schedule).__name__} at step {step}={said!r}"
+        ) from error
     if turn and not 0 <= sparsity < 1:
         raise UserError(
             "A schedule's sparsity must lie in [0, 1). "
@@ -104,5 +118,5 @@ def peak(schedule):
 
 
 def _shown(value):
-    plain = isinstance(value, (str, int, float, type(None)))
+    plain = isinstance(value, (str, int, float, type, type(None)))
     return value if plain else type(value).__name__

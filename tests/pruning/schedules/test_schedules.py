@@ -75,12 +75,33 @@ def test_what_a_schedule_of_ones_own_returns_is_checked():
         schedules.asked(Own(1.0), 5)
 
 
+class Alone(Own):
+    def __call__(self, step):
+        return self.sparsity
+
+
+@pytest.mark.parametrize("said", [0.5, None, (True, "half"), (True, 0.5, 1)])
+def test_a_schedule_that_returns_no_pair_is_one_line(said):
+    with pytest.raises(UserError, match=r"\(bool, float\)") as caught:
+        schedules.asked(Alone(said), 5)
+    assert str(caught.value).endswith(f"Received: Alone at step 5={said!r}")
+
+
+@pytest.mark.parametrize("sparsity", ["0.5", 1.5])
+def test_the_rule_says_that_a_sparsity_is_a_number(sparsity):
+    rule = r"must be a number in \[0, 1\)\. Received: \w+="
+    with pytest.raises(UserError, match=f"^target_sparsity {rule}"):
+        ConstantSparsity(sparsity, 0)
+    with pytest.raises(UserError, match=f"^initial_sparsity {rule}"):
+        PolynomialDecay(sparsity, 0.5, 0, 8)
+
+
 @pytest.mark.parametrize(
     ("made", "received"),
     [
         (lambda: ConstantSparsity(1.0, 0), "target_sparsity=1.0"),
         (lambda: ConstantSparsity(-0.1, 0), "target_sparsity=-0.1"),
-        (lambda: ConstantSparsity("half", 0), "target_sparsity=half"),
+        (lambda: ConstantSparsity("half", 0), "target_sparsity='half'"),
         (lambda: ConstantSparsity(0.5, -1), "begin_step=-1"),
         (lambda: ConstantSparsity(0.5, 0.5), "begin_step=0.5"),
         (lambda: ConstantSparsity(0.5, 0, -2), "end_step=-2"),
@@ -93,6 +114,19 @@ def test_what_a_schedule_of_ones_own_returns_is_checked():
         (lambda: PolynomialDecay(0, 0.5, 0, -1), "begin_step=0, end_step=-1"),
         (lambda: PolynomialDecay(0, 0.5, 0, 8, 0), "power=0"),
         (lambda: schedules.get("polynomial"), "pruning_schedule=polynomial"),
+        (lambda: PolynomialDecay("0", 0.5, 0, 8), "initial_sparsity='0'"),
+        (lambda: PolynomialDecay(0, "0.5", 0, 8), "final_sparsity='0.5'"),
+        (lambda: schedules.get(ConstantSparsity), "ConstantSparsity'>"),
+        (
+            lambda: schedules.get(
+                keras.optimizers.schedules.PolynomialDecay(0.0, 9)
+            ),
+            "pruning_schedule=PolynomialDecay",
+        ),
+        (
+            lambda: schedules.get({"class_name": [], "config": {}}),
+            "class_name=[]",
+        ),
         (lambda: schedules.get(len), "builtin_function_or_method"),
         (lambda: schedules.get({"name": 1}), "{'name': 1}"),
         (

@@ -129,20 +129,42 @@ def kept(schedule):
 
 def refused(theirs, tf_keras):
     """What is said of models and layers of Keras 2: without, with TFMOT's."""
-    from rrelu_tf.export import saved_model
+    from rrelu_tf.export import portable, saved_model
 
     model = net(tf_keras)
+    model.compile("sgd", "mse")
     wrapped = theirs.prune_low_magnitude(model)
     wrapped.compile("sgd", "mse")
     updating = rrelu_tf.UpdatePruningStep()
     x = np.zeros((1, 1))
+    folder = tempfile.gettempdir()  # nothing is written there
+
+    def fit(callback, of=model):
+        return lambda: of.fit(x, x, callbacks=[callback])
+
     calls = {
         "plain": {
             "prune_channels": lambda: rrelu_tf.prune_channels(model),
             "kept": lambda: rrelu_tf.kept(model),
             "strip": lambda: rrelu_tf.strip(model),
             "score": lambda: rrelu_tf.score(model, "l1"),
+            "score of the authors": lambda: rrelu_tf.score(
+                model, "l1", protocol="seed"
+            ),
+            "rounds": lambda: rrelu_tf.pruning.seed_rounds(model, 0.5),
+            "seed_pruned": lambda: rrelu_tf.pruning.seed_pruned(model, {}),
+            "orthogonalize": lambda: rrelu_tf.orthogonalize(
+                model, protocol="seed"
+            ),
+            "compression": lambda: rrelu_tf.analysis.compression(model, model),
             "profile": lambda: rrelu_tf.profile(model),
+            "restore": lambda: rrelu_tf.Backup(folder).restore(model),
+            "Backup": fit(rrelu_tf.Backup(folder)),
+            "EarlyBird": fit(rrelu_tf.EarlyBird(sparsity=0.5)),
+            "Orthogonality": fit(rrelu_tf.OrthogonalitySummaries(folder)),
+            "portable": lambda: portable.write(
+                model, "out", [], preprocessing=Images
+            ),
             "saved_model": lambda: saved_model.write(
                 model, "out", preprocessing=Images, class_names=["only"]
             ),
@@ -153,10 +175,8 @@ def refused(theirs, tf_keras):
             "of a list": lambda: rrelu_tf.prune_channels([wrapped.layers[0]]),
             "strip_pruning": lambda: rrelu_tf.strip_pruning(wrapped),
             "mask": lambda: rrelu_tf.mask(wrapped, {}),
-            "fit": lambda: wrapped.fit(x, x, callbacks=[updating]),
-            "TensorBoard": lambda: wrapped.fit(
-                x, x, callbacks=[rrelu_tf.PruningSummaries("log")]
-            ),
+            "fit": fit(updating, wrapped),
+            "TensorBoard": fit(rrelu_tf.PruningSummaries("log"), wrapped),
         },
     }
     return {
@@ -242,6 +262,7 @@ def test_what_is_to_be_done_is_what_the_function_asks_for(found):
     plain, wrapped = found["refused"]["plain"], found["refused"]["wrapped"]
     assert " and call this again. " in plain["profile"]
     assert " and call rrelu_tf.strip. " in plain["kept"]
+    assert " and train that one. " in plain["Backup"]
     for name in ("strip_pruning", "fit", "TensorBoard"):
         assert " and call rrelu_tf.prune_channels. " in wrapped[name]
 
