@@ -132,7 +132,7 @@ def _neighbours(indices):
 
 def _pick(inputs, indices, axis):
     """The channels `indices` of `inputs`, 0 where -1, in any order."""
-    if axis == len(inputs.shape) - 1 and _as_product(inputs):
+    if axis == len(inputs.shape) - 1 and as_product(inputs):
         # Exact: a sum of one value and zeros is that value.
         matrix = indices == np.arange(inputs.shape[-1])[:, None]
         return ops.tensordot(inputs, ops.cast(matrix, inputs.dtype), axes=1)
@@ -153,8 +153,8 @@ def _along(vector, tensor, axis):
     return ops.cast(np.reshape(vector, shape), tensor.dtype)
 
 
-def _as_product(inputs):
-    """Whether a product is both cheaper and exact here.
+def as_product(inputs):
+    """Whether a product along the last axis is both cheaper and exact here.
 
     GPUs gather fast, and may round the factors of a product (TensorFloat-32).
     """

@@ -69,7 +69,9 @@ def test_folded_equals_stripped_and_is_stock(arch, activation, randomise):
     assert apart(model, folded) < 1e-12
     for layer in folded.layers:
         assert type(layer).__module__.startswith("keras."), layer
-    assert folded.count_params() <= small.count_params()
+    # What is more, are zeros and ones: the kernels of gathers.
+    learned = rrelu_tf.profile(folded).trainable_params
+    assert learned <= rrelu_tf.profile(small).trainable_params
     for a, b in zip(before, model.get_weights(), strict=True):
         assert np.array_equal(a, b)
 
@@ -164,6 +166,40 @@ def test_gathers_become_stock_operations(indices, axis, fill, randomise):
     folded = rrelu_tf.fold(model)
     assert apart(model, folded) < 1e-12
     assert not kinds(folded) & OWN
+
+
+@pytest.mark.parametrize("shape", [(5, 4), (5, 5, 4), (5, 5, 5, 4), (4,)])
+@pytest.mark.parametrize("width", [256, 257])
+def test_gathers_of_few_channels_become_kernels(shape, width):
+    inputs = keras.Input((*shape[:-1], width))
+    indices, fill = [2, -1, 0, 2, width - 1, -1], [0, 0.5, 0, 0, 0, 2.0]
+    gather = ChannelGather(indices, fill=fill, name="gather")
+    model = keras.Model(inputs, gather(inputs))
+    folded = rrelu_tf.fold(model)
+    x = np.random.default_rng(0).normal(size=(3, *shape[:-1], width))
+    x = x.astype("float32")
+    assert np.array_equal(model(x), folded(x))
+    kernel = width <= 256
+    assert any(kinds(folded) & {"Conv2D", "Dense"}) == kernel
+    assert not rrelu_tf.profile(folded).trainable_params
+
+
+def test_what_was_coupled_needs_no_gather_when_it_is_folded(randomise):
+    """Members of an Add that keep others, one of them computes zeros."""
+    keras.config.set_dtype_policy("float64")
+    inputs = keras.Input((4, 4, 3))
+    x = layers.Conv2D(600, 1, name="a")(inputs)
+    y = layers.Conv2D(600, 1, name="b")(layers.ReLU()(x))
+    x = layers.GlobalAveragePooling2D()(layers.Add()([x, y]))
+    model = randomise(keras.Model(inputs, layers.Dense(2)(x)))
+    there = np.arange(600)
+    keep = {"a": there % 3 > 0, "b": there % 4 > 0}
+    masked = rrelu_tf.mask(model, keep)
+    coupled = rrelu_tf.strip(masked, align="couple")
+    folded = rrelu_tf.fold(coupled)
+    assert apart(masked, folded) < 1e-12
+    assert not any("gather" in layer.name for layer in folded.layers)
+    assert folded.get_layer("a").filters == coupled.get_layer("a").filters
 
 
 def test_nested_models_are_folded_inside(randomise):
