@@ -1,7 +1,8 @@
-"""ResNet-20 and WRN-16-4 in PyTorch, plain and rotated, for comparison.
+"""ResNet-20, ResNet-56 and WRN-16-4 in PyTorch, for comparison.
 
-Layers, shapes and order are those of `rrelu_tf.models`, written as the RReLU
-authors' code has them: modules, and `a * relu(x)` with `a` of `(1, C, 1, 1)`.
+Plain and rotated. Layers, shapes and order are those of `rrelu_tf.models`,
+written as the RReLU authors' code has them: modules, and `a * relu(x)` with `a`
+of `(1, C, 1, 1)`.
 """
 
 import torch
@@ -77,10 +78,18 @@ class Wide(nn.Module):
         return y + (x if self.shortcut is None else self.shortcut(active))
 
 
+# Blocks a stage, times the base width, block.
+_NETS = {
+    "resnet20": (3, 1, Basic),
+    "resnet56": (9, 1, Basic),
+    "wrn_16_4": (2, 4, Wide),
+}
+
+
 def create(name, rotated, num_classes=10):
-    """The module of "resnet20" or "wrn_16_4"."""
+    """The module of "resnet20", "resnet56" or "wrn_16_4"."""
     wide = name == "wrn_16_4"
-    count, width, block = (2, 4, Wide) if wide else (3, 1, Basic)
+    count, width, block = _NETS[name]
     layers, channels = [conv(3, 16, 1)], 16
     if not wide:
         layers += [nn.BatchNorm2d(16), nn.ReLU()]

@@ -52,7 +52,7 @@ def of_means(logits):
     return direction, classes
 
 
-def accumulate(directions, function, zeros):
+def accumulate(directions, function, zeros, together=1):
     """The sum over all directions of what a function makes of each.
 
     One backward pass after the other: all of them as one vectorised Jacobian
@@ -60,17 +60,28 @@ def accumulate(directions, function, zeros):
 
     Args:
         directions: what a function of this file returns.
-        function: of a direction; returns a list of tensors.
+        function: of a direction, or of up to `together` that are stacked if
+            these are more than 1; returns a list of tensors.
         zeros: list of tensors like these, to begin with.
+        together: int, how many directions the function takes.
 
     Returns:
         List of tensors.
     """
     direction, count = directions
 
+    def steps(k):
+        if together == 1:
+            return direction(k)
+        stop = tf.minimum(k + together, count)
+        dtype = direction(0).dtype
+        return tf.map_fn(
+            direction, tf.range(k, stop), fn_output_signature=dtype
+        )
+
     def add(k, sums):
-        terms = function(direction(k))
-        return k + 1, [
+        terms = function(steps(k))
+        return k + together, [
             total + tf.cast(term, total.dtype)
             for total, term in zip(sums, terms, strict=True)
         ]

@@ -4,15 +4,16 @@ A function here, called inside a graph, runs the model on a batch of images
 and returns
 
 *   the logits, (batch, classes),
-*   a function of a direction of theirs, (batch, classes): list, for each layer
-    of `kernels` a list of tensors (channels,): of the filters', and the
-    biases' squares, added up over the batch.
+*   a function of a direction of theirs, (batch, classes), `of_examples` of
+    several, (directions, batch, classes): list, for each layer of `kernels` a
+    list of tensors (channels,): of the filters', and the biases' squares, added
+    up over the batch and the directions.
 """
 
 import keras
 import tensorflow as tf
 
-from rrelu_tf.scoring import filters
+from rrelu_tf.scoring import filters, single_pixels
 from rrelu_tf.scoring.taylor import per_channel
 from rrelu_tf.scoring.workers import own_copy
 
@@ -79,6 +80,10 @@ def of_batches(forward, kernels, images, *, factors):
 def of_examples(forward, kernels, images, *, factors):
     """Squares of each weight's derivative, taken of each example.
 
+    A convolution's gradients by an example along all directions are one
+    gradient, of a convolution that makes the channels of all of them: far
+    larger products than one direction's. They are in memory at once.
+
     Args:
         forward: a `Forward` that sees `kernels`.
         kernels: dict: key -> layer.
@@ -87,10 +92,17 @@ def of_examples(forward, kernels, images, *, factors):
     """
     logits, calls, deltas_along = _by_outputs(forward, kernels, images)
 
-    def squares(direction):
+    kinds = {
+        key: [tf.TensorSpec(x.outputs.shape, x.outputs.dtype) for x in seen]
+        for key, seen in calls.items()
+    }
+
+    def squares(directions):
         found = {
             key: _example_squares(kernels[key], calls[key], deltas)
-            for key, deltas in deltas_along(direction).items()
+            for key, deltas in tf.map_fn(
+                deltas_along, directions, fn_output_signature=kinds
+            ).items()
         }
         return _by_filter(kernels, found, factors)
 
@@ -129,15 +141,73 @@ def _by_outputs(forward, kernels, images):
 
 
 def _example_squares(layer, calls, deltas):
-    """Tensors like a layer's weights: squares, added up over the examples."""
+    """Tensors like a layer's weights: squares, added up over the examples.
+
+    Args:
+        layer: the layer.
+        calls: list of `Seen`, one a call.
+        deltas: list of tensors (directions, batch, ...), one a call.
+    """
+    count, alone = len(filters.weights(layer)), len(calls) == 1
+    dense = isinstance(layer, keras.layers.Dense)
+    if alone and dense and len(deltas[0].shape) == 3:
+        return _dense(layer, calls[0].inputs, deltas[0])[:count]
+    if alone and _is_plain(layer):
+        return _convolution(layer, calls[0].inputs, deltas[0])[:count]
+    return _any(layer, calls, deltas)
+
+
+def _dense(layer, inputs, deltas):
+    """Squares of x d^T, which are x^2 (d^2)^T."""
+    dtype = layer.variable_dtype
+    squares = tf.reduce_sum(tf.cast(deltas, dtype) ** 2, axis=0)
+    kernel = tf.matmul(tf.cast(inputs, dtype) ** 2, squares, transpose_a=True)
+    return [kernel, tf.reduce_sum(squares, axis=0)]
+
+
+def _is_plain(layer):
+    """Whether TensorFlow has a layer's gradient as one operation on CPUs."""
+    return (
+        type(layer) is keras.layers.Conv2D
+        and layer.groups == 1
+        and set(layer.dilation_rate) == {1}
+        and layer.data_format == "channels_last"
+    )
+
+
+def _convolution(layer, inputs, deltas):
+    """Squares for all directions at once, example by example."""
+    strides = layer.strides
+    if single_pixels.skips(layer):
+        inputs, strides = single_pixels.read(layer, inputs), (1, 1)
+    shape, dtype = layer.kernel.shape, layer.variable_dtype
+
+    def add(sums, example):
+        image, delta = example  # (height, width, ...), (directions, ...)
+        delta = tf.transpose(delta, (1, 2, 0, 3))
+        *size, directions, _ = tf.unstack(tf.shape(delta))
+        gradient = tf.raw_ops.Conv2DBackpropFilter(
+            input=tf.cast(image[None], delta.dtype),
+            filter_sizes=[*shape[:3], directions * shape[3]],
+            out_backprop=tf.reshape(delta, [1, *size, directions * shape[3]]),
+            strides=[1, *strides, 1],
+            padding=layer.padding.upper(),
+        )
+        gradient = tf.reshape(gradient, [*shape[:3], directions, shape[3]])
+        by_bias = tf.reduce_sum(tf.cast(delta, dtype), axis=(0, 1))
+        return [
+            sums[0] + tf.reduce_sum(tf.cast(gradient, dtype) ** 2, axis=3),
+            sums[1] + tf.reduce_sum(by_bias**2, axis=0),
+        ]
+
+    zeros = [tf.zeros(shape, dtype), tf.zeros(shape[3:], dtype)]
+    deltas = tf.transpose(deltas, (1, 0, 2, 3, 4))
+    return tf.foldl(add, (inputs, deltas), zeros)
+
+
+def _any(layer, calls, deltas):
+    """Squares of any layer: one gradient for each example and direction."""
     inputs = [seen.inputs for seen in calls]
-    dense = isinstance(layer, keras.layers.Dense) and len(calls) == 1
-    if dense and len(inputs[0].shape) == 2:  # (x d^T)^2 = x^2 (d^2)^T
-        squares = tf.cast(deltas[0], layer.variable_dtype) ** 2
-        given = tf.cast(inputs[0], layer.variable_dtype) ** 2
-        kernel = tf.matmul(given, squares, transpose_a=True)
-        bias = tf.reduce_sum(squares, axis=0)
-        return [kernel, bias][: len(filters.weights(layer))]
     weights = [tf.convert_to_tensor(v.value) for v in filters.weights(layer)]
 
     def add(sums, example):
@@ -152,8 +222,10 @@ def _example_squares(layer, calls, deltas):
         )
         return [a + b**2 for a, b in zip(sums, gradients, strict=True)]
 
-    zeros = [tf.zeros_like(weight) for weight in weights]
-    return tf.foldl(add, (inputs, deltas), zeros)
+    def along(sums, deltas):
+        return tf.foldl(add, (inputs, deltas), sums)
+
+    return tf.foldl(along, deltas, [tf.zeros_like(w) for w in weights])
 
 
 def _tape():

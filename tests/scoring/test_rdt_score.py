@@ -8,6 +8,7 @@ from keras import layers
 
 import rrelu_tf
 from rrelu_tf.errors import UserError
+from rrelu_tf.scoring import rdt, squares
 
 
 @pytest.fixture
@@ -140,3 +141,26 @@ def test_whole_filters_have_no_variants_by_weight(zoo, images):
     for options in ({"times_weights": False}, {"over_mean": True}):
         with pytest.raises(UserError, match="Received: times_weights="):
             of(zoo, images, per_weight=False, **options)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_directions_at_once_are_one_after_the_other(dtype, monkeypatch):
+    """A convolution's squares by one gradient are those of any layer's way."""
+    keras.config.set_dtype_policy(dtype)
+    image = keras.Input((9, 9, 3))
+    x = layers.Conv2D(4, 3, strides=2, padding="same", name="strides")(image)
+    x = layers.Conv2D(5, 3, dilation_rate=2, padding="same", name="holes")(x)
+    x = layers.Conv2D(6, 1, strides=2, use_bias=False, name="pixels")(x)
+    x = layers.Conv2D(6, (3, 2), activation="tanh", name="valid")(x)
+    x = layers.Dense(4, activation="tanh", name="dense")(layers.Flatten()(x))
+    model = keras.Model(image, layers.Dense(40)(x))
+    images = np.random.default_rng(0).normal(size=(11, 9, 9, 3)).astype(dtype)
+    found = of(model, images)
+    monkeypatch.setattr(squares, "_is_plain", lambda layer: False)
+    monkeypatch.setattr(rdt, "_DIRECTIONS", 2)
+    monkeypatch.setattr(rdt, "_EXAMPLES", 3)
+    expected = of(model, images)
+    assert list(found) == list(expected)
+    for key, values in expected.items():
+        tolerance = 1e-4 if dtype == "float32" else 1e-11
+        np.testing.assert_allclose(found[key], values, tolerance)

@@ -1,0 +1,223 @@
+"""Scores by gradients beside straightforward loops in PyTorch.
+
+    python benchmarks/scores.py
+
+ResNet-56 with random weights, 100 classes, images of 32 x 32, evaluation mode,
+one thread each. CPU time (user + system) is the figure, partners take turns in
+one process, and a ratio is the median of `--rounds` ratios. What is compared:
+
+- fisher: ours squares each example's sums. A loop must take the gradient of
+  each example by itself ("per example"); with the authors' squares of means
+  (`protocol="seed"`) it goes by batches of 128 ("per batch").
+- tfo: squares of batches, so the loop goes by batches. Ours is the pass that
+  makes fisher, orthoreg and tfo, of both protocols, at once.
+- rdt: a backward pass for each example and class; of the seed protocol for
+  each batch of 32 and class. "rdt, whole filters" is `per_weight=False`. All
+  classes are about as likely, so that none is left out: the dearest case.
+
+Rates are examples a second, ours with all that comes once (tracing) for 10,000
+examples, by what the first batch and what the others took. Writes
+`benchmarks/results/scores.csv` as it goes; figures that are there are not
+measured again without `--again`. Needs PyTorch.
+"""
+
+import argparse
+import csv
+import pathlib
+import statistics
+import time
+
+import numpy as np
+import tensorflow as tf
+import torch
+import torch_nets
+from torch import nn
+from torch.nn import functional
+
+import rrelu_tf
+from rrelu_tf import scoring
+
+BATCH, CLASSES, SAMPLES = 128, 100, 10_000
+FEW = 32  # in a batch of the seed protocol's rdt
+# Output weights are multiplied by this: an untrained net is sure of one class,
+# and rdt leaves out classes that are not likely.
+EVEN = 1e-4
+PATH = pathlib.Path(__file__).parent / "results" / "scores.csv"
+COLUMNS = (
+    *("figure", "ours_per_s", "partner_per_s", "ratio", "at_least"),
+    *("once_s", "wall_ours_per_s", "wall_partner_per_s"),
+)
+
+
+def images(count):
+    """`count` images, and their classes."""
+    rng = np.random.default_rng(0)
+    shape = (count, 32, 32, 3)
+    return rng.normal(size=shape).astype("float32"), np.arange(count) % CLASSES
+
+
+class Loops:
+    """The loops, each a function of images `(n, 3, 32, 32)` and classes."""
+
+    def __init__(self):
+        """Makes the net."""
+        torch.manual_seed(0)
+        self.net = torch_nets.create("resnet56", False, CLASSES).eval()
+        with torch.no_grad():
+            self.net[-1].weight *= EVEN
+        modules = list(self.net.modules())
+        self.kernels = [m.weight for m in modules if isinstance(m, nn.Conv2d)]
+        self.norms = [m for m in modules if isinstance(m, nn.BatchNorm2d)]
+
+    def _backward(self, x, y):
+        self.net.zero_grad()
+        functional.cross_entropy(self.net(x), y).backward()
+
+    def fisher(self, x, y):
+        """Squares of each example's sums."""
+        scores = [0.0] * len(self.kernels)
+        for at in range(len(x)):
+            self._backward(x[at : at + 1], y[at : at + 1])
+            for place, w in enumerate(self.kernels):
+                sums = (w.detach() * w.grad).sum((1, 2, 3))
+                scores[place] = scores[place] + sums**2 / len(x)
+        return scores
+
+    def tfo(self, x, y):
+        """Squares of batches' sums."""
+        scores = [0.0] * len(self.norms)
+        for at in range(0, len(x), BATCH):
+            part = slice(at, at + BATCH)
+            self._backward(x[part], y[part])
+            for place, norm in enumerate(self.norms):
+                sums = norm.weight.detach() * norm.weight.grad
+                sums += norm.bias.detach() * norm.bias.grad
+                scores[place] = scores[place] + sums**2 * len(x[part]) / len(x)
+        return scores
+
+    def rdt(self, x, _, batch=1, times_weights=True):
+        """sum_j p_j (dlog p_j / dw)^2, p and log p means over a batch."""
+        squares = [torch.zeros_like(w) for w in self.kernels]
+        for at in range(0, len(x), batch):
+            logs = functional.log_softmax(self.net(x[at : at + batch]), dim=1)
+            shares = logs.detach().exp().mean(0)
+            for share, log in zip(shares, logs.mean(0), strict=True):
+                found = torch.autograd.grad(
+                    log, self.kernels, retain_graph=True
+                )
+                for square, gradient in zip(squares, found, strict=True):
+                    square += share * len(x[at : at + batch]) * gradient**2
+        if times_weights:
+            pairs = zip(squares, self.kernels, strict=True)
+            squares = [square * w.detach() ** 2 for square, w in pairs]
+        return [square.sum((1, 2, 3)) / len(x) for square in squares]
+
+    def rdt_seed(self, x, y):
+        """The authors' rdt before it is divided by means."""
+        return self.rdt(x, y, batch=FEW, times_weights=False)
+
+
+def ours(model, method, **options):
+    """A function of images and classes that scores a model."""
+
+    def call(x, y):
+        if method == "first order":
+            methods = ["fisher", "orthoreg", "tfo"]
+            return scoring.scores(model, methods, (x, y), **options)
+        return rrelu_tf.score(model, method, (x, y), **options)
+
+    return call
+
+
+def figures():
+    """Name -> (ours, our batch, our batches, loop, its images, mark)."""
+    model = rrelu_tf.models.create("resnet56", num_classes=CLASSES)
+    kernel = model.layers[-1].kernel
+    kernel.assign(kernel * EVEN)
+    loops = Loops()
+    first = ours(model, "first order", batch_size=BATCH)
+    rdt = ours(model, "rdt", batch_size=8)
+    whole = ours(model, "rdt", per_weight=False, batch_size=8)
+    means = {"per_sample": False, "times_weights": False}
+    seed = ours(model, "rdt", batch_size=FEW, **means)
+    return {
+        "fisher, per example": (first, BATCH, 4, loops.fisher, 64, 2),
+        "fisher and tfo, per batch": (first, BATCH, 4, loops.tfo, 2 * BATCH, 2),
+        "rdt": (rdt, 8, 3, loops.rdt, 1, 5),
+        "rdt, whole filters": (whole, 8, 4, loops.rdt, 1, ""),
+        "rdt, per batch": (seed, FEW, 2, loops.rdt_seed, FEW, 5),
+    }
+
+
+def seconds(call, x, y):
+    """(CPU, wall-clock) seconds of a call, an array."""
+    start = time.process_time(), time.perf_counter()
+    call(x, y)
+    return np.subtract((time.process_time(), time.perf_counter()), start)
+
+
+def measure(call, batch, batches, loop, count, rounds):
+    """Medians over rounds.
+
+    Returns:
+        (our examples a second by CPU time and by the wall clock, the loop's,
+        their ratio by CPU time, seconds that ours takes once).
+    """
+    x, y = images(batch * batches)
+    one, two = images(count)
+    one = torch.tensor(one.transpose(0, 3, 1, 2).copy()), torch.tensor(two)
+    mine, theirs, once = [], [], []
+    loop(one[0][:1], one[1][:1]), call(x[:batch], y[:batch])  # warm up
+    for number in range(rounds):
+        order = (0, 1) if number % 2 == 0 else (1, 0)
+        for side in order:
+            if side:
+                theirs.append(count / seconds(loop, *one))
+                continue
+            first = seconds(call, x[:batch], y[:batch])
+            each = seconds(call, x, y) - first
+            each = each / (batch * (batches - 1))
+            once.append(first[0] - batch * each[0])
+            mine.append(SAMPLES / (first + each * (SAMPLES - batch)))
+    mine, theirs = np.array(mine), np.array(theirs)
+    ratio = np.median(mine[:, 0] / theirs[:, 0])
+    return (
+        *(np.median(mine, axis=0), np.median(theirs, axis=0), ratio),
+        statistics.median(once),
+    )
+
+
+def main():
+    """Measures what is missing, and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", help="these figures alone")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--again", action="store_true")
+    given = parser.parse_args()
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    torch.set_num_threads(1)
+    rows = {}
+    if PATH.exists():
+        with open(PATH, newline="") as file:
+            rows = {row["figure"]: row for row in csv.DictReader(file)}
+    for name, (*parts, mark) in figures().items():
+        if given.only and name not in given.only:
+            continue
+        if name in rows and not given.again:
+            continue
+        (cpu, wall), (their_cpu, their_wall), ratio, once = measure(
+            *parts, given.rounds
+        )
+        values = [f"{x:.3g}" for x in (cpu, their_cpu, ratio)]
+        walls = [f"{x:.3g}" for x in (once, wall, their_wall)]
+        row = [name, *values, mark, *walls]
+        rows[name] = dict(zip(COLUMNS, row, strict=True))
+        print(rows[name], flush=True)
+        with open(PATH, "w", newline="") as file:
+            table = csv.DictWriter(file, COLUMNS)
+            table.writeheader()
+            table.writerows(rows.values())
+
+
+if __name__ == "__main__":
+    main()
