@@ -48,6 +48,20 @@ _PAIRS = {  # keras.applications -> torchvision, input size
     "VGG16": ("vgg16", 224),
     "InceptionV3": ("inception_v3", 299),
     "ConvNeXtTiny": ("convnext_tiny", 224),
+    "ResNet101": ("resnet101", 224),
+    "ResNet152": ("resnet152", 224),
+    "DenseNet169": ("densenet169", 224),
+    "DenseNet201": ("densenet201", 224),
+    "MobileNetV3Large": ("mobilenet_v3_large", 224),
+    "EfficientNetB1": ("efficientnet_b1", 240),
+    "EfficientNetB2": ("efficientnet_b2", 260),
+    "EfficientNetB3": ("efficientnet_b3", 300),
+    "EfficientNetB4": ("efficientnet_b4", 380),
+    "EfficientNetV2S": ("efficientnet_v2_s", 384),
+    "EfficientNetV2M": ("efficientnet_v2_m", 480),
+    "VGG19": ("vgg19", 224),
+    "ConvNeXtSmall": ("convnext_small", 224),
+    "ConvNeXtBase": ("convnext_base", 224),
 }
 
 

@@ -362,6 +362,12 @@ _define(
     "Compile the step by XLA.",
 )
 _define(
+    _INTEGER,
+    "steps_per_execution",
+    "Steps that run without a return to Python, for a GPU and small nets: they "
+    "must divide an epoch's, and a signal waits for them. Of one replica.",
+)
+_define(
     _STRING,
     "strategy",
     "auto (all GPUs), none, mirrored, or multiworker: this process and the "

@@ -178,6 +178,7 @@ def compile_model(recipe, model, schedule):
         ),
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         jit_compile=recipe.jit_compile,
+        steps_per_execution=recipe.steps_per_execution,
     )
     model.optimizer.build(model.trainable_variables)
 

@@ -79,7 +79,7 @@ class InputWait(keras.callbacks.Callback):
 
 
 class _Timed(tf.distribute.DistributedIterator):
-    """An iterator, of any kind, that adds up how long `get_next` takes."""
+    """An iterator, of any kind, that adds up how long reading takes."""
 
     def __init__(self, iterator, clock, waited):
         self.iterator = iterator
@@ -91,17 +91,21 @@ class _Timed(tf.distribute.DistributedIterator):
         return self.iterator.element_spec
 
     def get_next(self):
+        return self._timed(self.iterator.get_next)
+
+    def get_next_as_optional(self):
+        return self._timed(self.iterator.get_next_as_optional)
+
+    def _timed(self, read):
         began = self._clock()
         with tf.control_dependencies([began]):
-            batch = self.iterator.get_next()
-        read = tf.nest.flatten(batch, expand_composites=True)
-        with tf.control_dependencies(read):
+            batch = read()
+        with tf.control_dependencies(
+            tf.nest.flatten(batch, expand_composites=True)
+        ):
             ended = self._clock()
         self._waited.assign_add(ended - began)
         return batch
-
-    def get_next_as_optional(self):
-        return self.iterator.get_next_as_optional()
 
     def __next__(self):
         return next(self.iterator)

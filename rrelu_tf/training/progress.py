@@ -23,6 +23,7 @@ class Progress(keras.callbacks.Callback):
         super().__init__()
         self.epochs = epochs
         self.first_epoch = first_epoch
+        self.steps_per_epoch = steps_per_epoch
         self.console = rich.console.Console(soft_wrap=True, highlight=False)
         self.bar = _bar(self.console) if self.console.is_terminal else None
         if self.bar:
@@ -43,15 +44,17 @@ class Progress(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         """Names the epoch beside the bar."""
+        self.epoch = epoch - self.first_epoch
         if self.bar:
             self.bar.update(
                 self.task, description=f"epoch {epoch + 1}/{self.epochs}"
             )
 
     def on_train_batch_end(self, batch, logs=None):
-        """Moves the bar by one step."""
+        """Moves the bar to the step, the last of several in one execution."""
         if self.bar:
-            self.bar.advance(self.task)
+            done = self.epoch * self.steps_per_epoch + batch + 1
+            self.bar.update(self.task, completed=done)
 
     def on_epoch_end(self, epoch, logs=None):
         """Prints the epoch's line."""

@@ -56,6 +56,7 @@ class Recipe:
     label_smoothing: float = 0.0
     mixed_precision: str = "none"
     jit_compile: bool = False
+    steps_per_execution: int = 1
     strategy: str = "auto"
     virtual_devices: int = 0
     sync_batch_norm: bool = False
@@ -209,6 +210,7 @@ RULES = {
         "one of " + ", ".join(PRECISIONS),
         lambda value: value in PRECISIONS,
     ),
+    "steps_per_execution": ("at least 1", lambda value: value >= 1),
     "virtual_devices": ("at least 0", lambda value: value >= 0),
     "seed": ("from 0 to 2147483647", lambda value: 0 <= value < 2**31),
     "monitor_zeta": ("a finite number, at least 0", _finite_not_negative),

@@ -133,6 +133,11 @@ def _prepare(recipe, devices):
             "On several replicas mixed precision must be bfloat16, as float16 "
             "can turn the weights NaN. Received: mixed_precision=float16"
         )
+    if recipe.steps_per_execution > 1 and devices.num_replicas_in_sync > 1:
+        raise UserError(  # TensorFlow fails in Keras's loop over them
+            "steps_per_execution is for one replica. "
+            f"Received: steps_per_execution={recipe.steps_per_execution}"
+        )
     keras.utils.set_random_seed(recipe.seed)
     # XLA refuses to compile under TensorFlow's switch; on a CPU it needs none.
     if recipe.deterministic and not recipe.jit_compile:
@@ -164,6 +169,12 @@ def _fit_phase(
 ):
     """Goes on with a phase from the checkpoint, or from its own start."""
     recipe = run.recipe
+    steps, together = data.steps_per_epoch, recipe.steps_per_execution
+    if steps % together:
+        raise UserError(
+            f"steps_per_execution must divide the {steps} steps of an epoch. "
+            f"Received: steps_per_execution={together}"
+        )
     history = checkpoint.history if checkpoint else []
     done = len(history)
     schedule = building.create_schedule(
