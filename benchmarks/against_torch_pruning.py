@@ -17,6 +17,7 @@ has a process of its own. Columns, ours and theirs:
 - gathers: how many the stripped model has, the price of coupling nothing.
 - cpu_s: user + system, median of three. Ours takes a model that is masked;
   theirs includes tracing, and the scores.
+- clone_cpu_s: of Keras's own `clone_model`, which makes as many layers anew.
 - peak_rise_mib: over what was resident before. Ours is a new model beside the
   source; theirs changes the model in place.
 
@@ -31,6 +32,7 @@ import subprocess
 import venv
 
 import applications
+import keras
 import memory
 from absl import app, flags
 
@@ -73,6 +75,10 @@ def measure(name):
     costs = [
         memory.cost(lambda: rrelu_tf.strip(masked)) for _ in range(_ROUNDS)
     ]
+    clones = [
+        memory.cost(lambda: keras.models.clone_model(masked))
+        for _ in range(_ROUNDS)
+    ]
     small = costs[0][0]
     gathers = [x for x in small.layers if type(x).__name__ == "ChannelGather"]
     stays = applications.left(keep, small)
@@ -88,6 +94,7 @@ def measure(name):
         "coupled": left / total,  # masked alone, and could not go alone
         "gathers": len(gathers),
         "seconds": statistics.median(seconds for _, seconds, _ in costs),
+        "clone": statistics.median(seconds for _, seconds, _ in clones),
         "peak_rise_mib": costs[0][2],
     }
 
@@ -119,6 +126,7 @@ def row(name, tool, made):
         "coupled": f"{made['coupled']:.3f}",
         "gathers": made.get("gathers", ""),
         "cpu_s": f"{made['seconds']:.2f}",
+        "clone_cpu_s": f"{made['clone']:.2f}" if "clone" in made else "",
         "peak_rise_mib": f"{made['peak_rise_mib']:.0f}",
     }
 

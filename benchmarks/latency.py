@@ -4,10 +4,12 @@
 
 ResNet-20 and -56, WRN-16-4, MobileNet-V1 and VGG-13 for 32 x 32 with 25, 50 and
 75 % of the channels of each layer gone (random weights, L1 size of filters,
-widths rounded up to multiples of `--round_to`), folded, as a SavedModel, by
-LiteRT (XNNPACK) and by Keras's `predict`, in batches of 1 and 32. Partners (the
-dense net is folded, too) take turns in one process, one thread; CPU time (user
-and system), medians of `--rounds`. What stays where channels meet:
+widths rounded up to multiples of `--round_to`: 16 numbers are a vector of
+AVX-512), folded, as a SavedModel, by LiteRT (XNNPACK) and by Keras's `predict`
+(16 batches a call, which itself takes as long as many of them), in batches of 1
+and 32. Partners (the dense net is folded, too) take turns in one process, one
+thread; milliseconds of CPU time (user and system) a batch, medians of
+`--rounds`. What stays where channels meet:
 
 - gather: each layer's own; gathers line them up.
 - couple: one mask for all that meet.
@@ -19,7 +21,7 @@ dense over stripped, too; `efficiency` the one over the other, to be at least
 0.8 in batches of 32; a `speedup` is to be at least 1 everywhere. `auto` marks
 what `align="auto"` takes of gather and couple. Nets without gathers have one
 row for all three. Writes `benchmarks/results/latency.csv` as it goes; nets that
-are there are not measured again without `--again`.
+are there, in these widths, are not measured again without `--again`.
 """
 
 import argparse
@@ -40,8 +42,10 @@ from rrelu_tf.layers import ChannelGather
 NETS = ("resnet20", "resnet56", "wrn_16_4", "mobilenet_v1", "vgg13")
 SHARES = (0.25, 0.5, 0.75)
 BATCHES = (1, 32)
+CALLED = 16  # batches in a call of `predict`
 CLASSES = 10
 PATH = pathlib.Path(__file__).parent / "results" / "latency.csv"
+KEY = ("net", "gone_percent", "round_to")
 # How masks are chosen, and stripped.
 ALIGNS = {
     "gather": ("gather", "gather"),
@@ -118,7 +122,9 @@ class Served:
             "SavedModel": lambda x: served(images=x)["logits"],
             "LiteRT": _of_arrays(litert.load(file.path)),
             "Keras predict": _of_arrays(
-                lambda x: model.predict(x, batch_size=len(x), verbose=0)
+                lambda x: model.predict(
+                    x, batch_size=len(x) // CALLED, verbose=0
+                )
             ),
         }
 
@@ -145,6 +151,7 @@ def rows(net, share, given):
             about = {
                 "net": net,
                 "gone_percent": round(100 * share),
+                "round_to": given.round_to,
                 "align": name if len(small) > 1 else "none meet",
                 "auto": "yes" if name == taken else "",
                 "gathers": gathers(side),
@@ -152,13 +159,15 @@ def rows(net, share, given):
             }
             for runtime in given.runtimes or served[name].calls:
                 for batch in BATCHES:
+                    count = CALLED if runtime == "Keras predict" else 1
                     times = measured(
                         served["dense"].calls[runtime],
                         served[name].calls[runtime],
-                        images(model, batch),
+                        images(model, batch * count),
                         given.rounds,
                     )
-                    yield about | timed(times, runtime, batch, flops)
+                    row = timed(times, count, flops)
+                    yield about | {"runtime": runtime, "batch": batch} | row
 
 
 def images(model, batch):
@@ -172,18 +181,16 @@ def measured(dense, small, batch, rounds):
     return compare(dense, small, batch, repeats=rounds, warmup=3)
 
 
-def timed(times, runtime, batch, flops):
-    """The columns of a `Comparison`."""
+def timed(times, count, flops):
+    """The columns of a `Comparison` of calls with `count` batches."""
     speedup = 1 / times.cpu_ratio
     return {
-        "runtime": runtime,
-        "batch": batch,
-        "dense_cpu_ms": f"{times.before.cpu_ms:.3f}",
-        "cpu_ms": f"{times.after.cpu_ms:.3f}",
+        "dense_cpu_ms": f"{times.before.cpu_ms / count:.3f}",
+        "cpu_ms": f"{times.after.cpu_ms / count:.3f}",
         "speedup": f"{speedup:.2f}",
         "efficiency": f"{speedup / flops:.2f}",
-        "dense_wall_ms": f"{times.before.wall_ms:.3f}",
-        "wall_ms": f"{times.after.wall_ms:.3f}",
+        "dense_wall_ms": f"{times.before.wall_ms / count:.3f}",
+        "wall_ms": f"{times.after.wall_ms / count:.3f}",
     }
 
 
@@ -193,7 +200,7 @@ def main():
     parser.add_argument("--nets", nargs="+", default=NETS, choices=NETS)
     parser.add_argument("--shares", nargs="+", type=float, default=SHARES)
     parser.add_argument("--runtimes", nargs="+")
-    parser.add_argument("--round_to", type=int, default=8)
+    parser.add_argument("--round_to", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--again", action="store_true")
@@ -205,8 +212,8 @@ def main():
             found = list(csv.DictReader(file))
     for net in given.nets:
         for share in given.shares:
-            key = net, str(round(100 * share))
-            known = [r for r in found if (r["net"], r["gone_percent"]) == key]
+            key = net, str(round(100 * share)), str(given.round_to)
+            known = [r for r in found if key == tuple(r[k] for k in KEY)]
             if known and not given.again:
                 continue
             new = list(rows(net, share, given))

@@ -13,7 +13,9 @@ one process, and a ratio is the median of `--rounds` ratios. What is compared:
   makes fisher, orthoreg and tfo, of both protocols, at once.
 - rdt: a backward pass for each example and class; of the seed protocol for
   each batch of 32 and class. "rdt, whole filters" is `per_weight=False`. All
-  classes are about as likely, so that none is left out: the dearest case.
+  classes are about as likely, so that none is left out: the dearest case; but
+  of "rdt, sure": logits there are multiplied until the likeliest class of an
+  example has 0.9 on average, as trained nets are, and ours leaves classes out.
 
 Rates are examples a second, ours with all that comes once (tracing) for 10,000
 examples, by what the first batch and what the others took. Writes
@@ -27,6 +29,7 @@ import pathlib
 import statistics
 import time
 
+import keras
 import numpy as np
 import tensorflow as tf
 import torch
@@ -39,9 +42,9 @@ from rrelu_tf import scoring
 
 BATCH, CLASSES, SAMPLES = 128, 100, 10_000
 FEW = 32  # in a batch of the seed protocol's rdt
-# Output weights are multiplied by this: an untrained net is sure of one class,
-# and rdt leaves out classes that are not likely.
-EVEN = 1e-4
+# What an example's likeliest class has, on average: of classes that are not
+# likely rdt leaves out what it can.
+EVEN, SURE = 0.011, 0.9
 PATH = pathlib.Path(__file__).parent / "results" / "scores.csv"
 COLUMNS = (
     *("figure", "ours_per_s", "partner_per_s", "ratio", "at_least"),
@@ -56,15 +59,29 @@ def images(count):
     return rng.normal(size=shape).astype("float32"), np.arange(count) % CLASSES
 
 
+def factor(logits, likeliest):
+    """What to multiply logits by, so that the likeliest class has so much."""
+    low, high = -20.0, 20.0  # powers of 2
+    for _ in range(30):
+        middle = (low + high) / 2
+        exps = np.exp((logits - logits.max(1, keepdims=True)) * 2**middle)
+        less = np.mean(1 / exps.sum(1)) < likeliest
+        low, high = (middle, high) if less else (low, middle)
+    return 2**middle
+
+
 class Loops:
     """The loops, each a function of images `(n, 3, 32, 32)` and classes."""
 
-    def __init__(self):
+    def __init__(self, likeliest):
         """Makes the net."""
         torch.manual_seed(0)
         self.net = torch_nets.create("resnet56", False, CLASSES).eval()
+        inputs = torch.tensor(images(FEW)[0].transpose(0, 3, 1, 2).copy())
         with torch.no_grad():
-            self.net[-1].weight *= EVEN
+            times = factor(self.net(inputs).numpy(), likeliest)
+            for weight in self.net[-1].parameters():
+                weight *= times
         modules = list(self.net.modules())
         self.kernels = [m.weight for m in modules if isinstance(m, nn.Conv2d)]
         self.norms = [m for m in modules if isinstance(m, nn.BatchNorm2d)]
@@ -129,14 +146,22 @@ def ours(model, method, **options):
     return call
 
 
+def net(likeliest):
+    """Our ResNet-56."""
+    keras.utils.set_random_seed(0)
+    model = rrelu_tf.models.create("resnet56", num_classes=CLASSES)
+    logits = model.predict(images(FEW)[0], verbose=0)
+    for weight in model.layers[-1].trainable_variables:
+        weight.assign(weight * factor(logits, likeliest))
+    return model
+
+
 def figures():
     """Name -> (ours, our batch, our batches, loop, its images, mark)."""
-    model = rrelu_tf.models.create("resnet56", num_classes=CLASSES)
-    kernel = model.layers[-1].kernel
-    kernel.assign(kernel * EVEN)
-    loops = Loops()
+    model, loops = net(EVEN), Loops(EVEN)
     first = ours(model, "first order", batch_size=BATCH)
     rdt = ours(model, "rdt", batch_size=8)
+    sure = ours(net(SURE), "rdt", batch_size=8)
     whole = ours(model, "rdt", per_weight=False, batch_size=8)
     means = {"per_sample": False, "times_weights": False}
     seed = ours(model, "rdt", batch_size=FEW, **means)
@@ -144,6 +169,7 @@ def figures():
         "fisher, per example": (first, BATCH, 4, loops.fisher, 64, 2),
         "fisher and tfo, per batch": (first, BATCH, 4, loops.tfo, 2 * BATCH, 2),
         "rdt": (rdt, 8, 3, loops.rdt, 1, 5),
+        "rdt, sure": (sure, 8, 4, Loops(SURE).rdt, 1, 5),
         "rdt, whole filters": (whole, 8, 4, loops.rdt, 1, ""),
         "rdt, per batch": (seed, FEW, 2, loops.rdt_seed, FEW, 5),
     }
