@@ -206,6 +206,7 @@ def main():
     parser.add_argument("--again", action="store_true")
     given = parser.parse_args()
     tf.config.threading.set_intra_op_parallelism_threads(given.threads)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
     found = []
     if PATH.exists():
         with open(PATH, newline="") as file:

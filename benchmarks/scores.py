@@ -16,6 +16,8 @@ one process, and a ratio is the median of `--rounds` ratios. What is compared:
   classes are about as likely, so that none is left out: the dearest case; but
   of "rdt, sure": logits there are multiplied until the likeliest class of an
   example has 0.9 on average, as trained nets are, and ours leaves classes out.
+  "rdt, loop" has a partner that is no loop: ours with the gradients along
+  directions as one vectorised Jacobian.
 
 Rates are examples a second, ours with all that comes once (tracing) for 10,000
 examples, by what the first batch and what the others took. Writes
@@ -28,6 +30,7 @@ import csv
 import pathlib
 import statistics
 import time
+import unittest.mock
 
 import keras
 import numpy as np
@@ -146,6 +149,19 @@ def ours(model, method, **options):
     return call
 
 
+def vectorised(call):
+    """A function whose gradients along directions are one Jacobian."""
+
+    def run(*data):
+        def map_fn(function, elements, **_):
+            return tf.vectorized_map(function, elements)
+
+        with unittest.mock.patch.object(tf, "map_fn", map_fn):
+            return call(*data)
+
+    return run
+
+
 def net(likeliest):
     """Our ResNet-56."""
     keras.utils.set_random_seed(0)
@@ -156,22 +172,66 @@ def net(likeliest):
     return model
 
 
+class Ours:
+    """One of our scores, timed.
+
+    Attributes:
+        once: list of seconds that came once in each measurement.
+    """
+
+    def __init__(self, call, batch, batches):
+        self.call, self.batch, self.batches = call, batch, batches
+        self.once = []
+
+    def warm_up(self):
+        """Loads what is loaded once a process."""
+        self.call(*images(self.batch))
+
+    def rates(self):
+        """Examples a second of `SAMPLES`, by CPU time and the wall clock."""
+        batch, others = self.batch, self.batches - 1
+        first = seconds(self.call, *images(batch))
+        both = seconds(self.call, *images(batch * self.batches))
+        each = (both - first) / (batch * others)
+        self.once.append(first[0] - batch * each[0])
+        return SAMPLES / (first + each * (SAMPLES - batch))
+
+
+class Theirs:
+    """A loop in PyTorch, timed on `count` examples."""
+
+    def __init__(self, call, count):
+        x, y = images(count)
+        x = torch.tensor(x.transpose(0, 3, 1, 2).copy())
+        self.call, self.data = call, (x, torch.tensor(y))
+
+    def warm_up(self):
+        """Loads what is loaded once a process."""
+        self.call(*(x[:1] for x in self.data))
+
+    def rates(self):
+        """Examples a second, by CPU time and the wall clock."""
+        return len(self.data[0]) / seconds(self.call, *self.data)
+
+
 def figures():
-    """Name -> (ours, our batch, our batches, loop, its images, mark)."""
+    """Name -> (ours, partner, mark)."""
     model, loops = net(EVEN), Loops(EVEN)
-    first = ours(model, "first order", batch_size=BATCH)
+    first = Ours(ours(model, "first order", batch_size=BATCH), BATCH, 4)
     rdt = ours(model, "rdt", batch_size=8)
     sure = ours(net(SURE), "rdt", batch_size=8)
     whole = ours(model, "rdt", per_weight=False, batch_size=8)
     means = {"per_sample": False, "times_weights": False}
     seed = ours(model, "rdt", batch_size=FEW, **means)
+    jacobian = vectorised(rdt)
     return {
-        "fisher, per example": (first, BATCH, 4, loops.fisher, 64, 2),
-        "fisher and tfo, per batch": (first, BATCH, 4, loops.tfo, 2 * BATCH, 2),
-        "rdt": (rdt, 8, 3, loops.rdt, 1, 5),
-        "rdt, sure": (sure, 8, 4, Loops(SURE).rdt, 1, 5),
-        "rdt, whole filters": (whole, 8, 4, loops.rdt, 1, ""),
-        "rdt, per batch": (seed, FEW, 2, loops.rdt_seed, FEW, 5),
+        "fisher, per example": (first, Theirs(loops.fisher, 64), 2),
+        "fisher and tfo, per batch": (first, Theirs(loops.tfo, 2 * BATCH), 2),
+        "rdt": (Ours(rdt, 8, 3), Theirs(loops.rdt, 1), 5),
+        "rdt, sure": (Ours(sure, 8, 4), Theirs(Loops(SURE).rdt, 1), 5),
+        "rdt, loop": (Ours(rdt, 8, 3), Ours(jacobian, 8, 3), ""),
+        "rdt, whole filters": (Ours(whole, 8, 4), Theirs(loops.rdt, 1), ""),
+        "rdt, per batch": (Ours(seed, FEW, 2), Theirs(loops.rdt_seed, FEW), 5),
     }
 
 
@@ -182,35 +242,23 @@ def seconds(call, x, y):
     return np.subtract((time.process_time(), time.perf_counter()), start)
 
 
-def measure(call, batch, batches, loop, count, rounds):
+def measure(mine, theirs, rounds):
     """Medians over rounds.
 
     Returns:
-        (our examples a second by CPU time and by the wall clock, the loop's,
-        their ratio by CPU time, seconds that ours takes once).
+        (our examples a second by CPU time and by the wall clock, the
+        partner's, their ratio by CPU time, seconds that ours takes once).
     """
-    x, y = images(batch * batches)
-    one, two = images(count)
-    one = torch.tensor(one.transpose(0, 3, 1, 2).copy()), torch.tensor(two)
-    mine, theirs, once = [], [], []
-    loop(one[0][:1], one[1][:1]), call(x[:batch], y[:batch])  # warm up
+    mine.once = []
+    sides, found = (mine, theirs), []
+    for side in sides:
+        side.warm_up()
     for number in range(rounds):
-        order = (0, 1) if number % 2 == 0 else (1, 0)
-        for side in order:
-            if side:
-                theirs.append(count / seconds(loop, *one))
-                continue
-            first = seconds(call, x[:batch], y[:batch])
-            each = seconds(call, x, y) - first
-            each = each / (batch * (batches - 1))
-            once.append(first[0] - batch * each[0])
-            mine.append(SAMPLES / (first + each * (SAMPLES - batch)))
-    mine, theirs = np.array(mine), np.array(theirs)
-    ratio = np.median(mine[:, 0] / theirs[:, 0])
-    return (
-        *(np.median(mine, axis=0), np.median(theirs, axis=0), ratio),
-        statistics.median(once),
-    )
+        turn = 1 if number % 2 == 0 else -1
+        found.append([side.rates() for side in sides[::turn]][::turn])
+    found = np.array(found)  # (rounds, sides, clocks)
+    ratio = np.median(found[:, 0, 0] / found[:, 1, 0])
+    return (*np.median(found, axis=0), ratio, statistics.median(mine.once))
 
 
 def main():
@@ -221,18 +269,19 @@ def main():
     parser.add_argument("--again", action="store_true")
     given = parser.parse_args()
     tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
     torch.set_num_threads(1)
     rows = {}
     if PATH.exists():
         with open(PATH, newline="") as file:
             rows = {row["figure"]: row for row in csv.DictReader(file)}
-    for name, (*parts, mark) in figures().items():
+    for name, (mine, theirs, mark) in figures().items():
         if given.only and name not in given.only:
             continue
         if name in rows and not given.again:
             continue
         (cpu, wall), (their_cpu, their_wall), ratio, once = measure(
-            *parts, given.rounds
+            mine, theirs, given.rounds
         )
         values = [f"{x:.3g}" for x in (cpu, their_cpu, ratio)]
         walls = [f"{x:.3g}" for x in (once, wall, their_wall)]

@@ -252,6 +252,7 @@ def main():
     parser.add_argument("--peak", help=argparse.SUPPRESS)
     given = parser.parse_args()
     tf.config.threading.set_intra_op_parallelism_threads(given.threads)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
     torch.set_num_threads(given.threads)
     if given.peak:
         print_peak(given.nets[0], given.peak)
