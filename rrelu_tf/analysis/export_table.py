@@ -30,7 +30,8 @@ class ExportTable:
         """Prints it to a `rich.console.Console`, stdout by default."""
         table = Table()
         for number, name in enumerate(_COLUMNS):
-            table.add_column(name, justify="right" if number else "left")
+            justify = "right" if number else "left"
+            table.add_column(name, justify=justify, no_wrap=not number)
         for row in self.rows:
             table.add_row(*row)
         (console or Console()).print(table)

@@ -164,6 +164,10 @@ def _written(name, source, temporary, final, images, expected):
 
 
 def _check_formats(formats, representative):
+    if isinstance(formats, str):
+        raise UserError(
+            f"Formats must be a list of names. Received: formats={formats}"
+        )
     for name in formats:
         if name not in FORMATS:
             raise UserError(

@@ -25,11 +25,17 @@ def load(path):
 
     Raises:
         UserError: a file that is not there, or cannot be read as one, as of
-            what TFMOT wrapped.
+            what TFMOT wrapped; what `prune_channels` wrapped.
     """
     path = pathlib.Path(path)
     if not path.is_file():
         raise UserError(f"The model's file must exist. Received: model={path}")
+    if _is_wrapped(path):
+        raise UserError(
+            "A .keras file must be of a model without wrappers: import "
+            "rrelu_tf.pruning, load it by Keras, call rrelu_tf.strip_pruning "
+            f"on it, and save that. Received: model={path}"
+        )
     try:
         return keras.saving.load_model(path, compile=False)
     except _BROKEN as error:
@@ -45,6 +51,15 @@ def load(path):
             f"A .keras file must be whole and readable, but: {reason[0]} "
             f"Received: model={path}"
         ) from error
+
+
+def _is_wrapped(path):
+    """Whether the file holds wrappers of `prune_channels`."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return b"rrelu_tf>PruneChannels" in archive.read("config.json")
+    except _BROKEN:
+        return False
 
 
 def _is_of_keras_2(path):

@@ -2,10 +2,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from rich.console import Console
 
 from rrelu_tf.analysis import export_table
 from rrelu_tf.data.preprocessing import Preprocessing
-from rrelu_tf.export import saved_model, written
+from rrelu_tf.export import portable, saved_model, written
 
 PREPROCESSING = Preprocessing((0.5,), (0.25,), (4, 3, 1))
 
@@ -59,3 +60,12 @@ def test_each_row_is_timed_from_pixels_to_logits(model, file, monkeypatch):
         given = call(tf.constant(batch))
         expected = model(PREPROCESSING.normalize(batch))
         np.testing.assert_allclose(given, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_no_name_of_a_format_is_cut_in_a_terminal(capsys):
+    names = ["saved_model", *portable.FORMATS]
+    cells = ("1,312,792", "2.8e-02", "100.0 %", "1000.04", "1000.80")
+    table = export_table.ExportTable([(name, *cells) for name in names])
+    table.print(Console(width=80))
+    said = capsys.readouterr().out
+    assert all(f" {name} " in said for name in names)

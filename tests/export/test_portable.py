@@ -182,6 +182,7 @@ def test_why_a_file_was_not_written_is_told_as_it_is(
     "formats, images, received",
     [
         (["tflite"], None, "format=tflite"),
+        ("litert", None, "formats=litert"),
         (["litert_int8"], None, "representative=None"),
         (["litert_int8"], np.zeros((4, 8, 6)), r"shape=\(4, 8, 6\)"),
         (["litert_int8"], np.zeros((0, 8, 6, 2)), r"shape=\(0, 8, 6, 2\)"),

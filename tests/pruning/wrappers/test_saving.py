@@ -7,6 +7,7 @@ import small_nets as nets
 
 import rrelu_tf
 from rrelu_tf.errors import UserError
+from rrelu_tf.models import keras_file
 from rrelu_tf.pruning.wrappers.bare import bare, wrappers
 
 
@@ -90,3 +91,16 @@ def test_a_schedule_that_cannot_be_found_again_says_what_to_do():
     config = keras.layers.serialize(made)
     with pytest.raises((UserError, TypeError), match="register_keras_seri"):
         keras.layers.deserialize(config)
+
+
+def test_commands_refuse_a_file_of_wrappers_and_the_advice_is_good(tmp_path):
+    model, path = pruned(), tmp_path / "middle.keras"
+    nets.fit(model)
+    model.save(path)
+    with pytest.raises(UserError, match="strip_pruning") as caught:
+        keras_file.load(path)
+    assert str(caught.value).endswith(f"Received: model={path}")
+    assert "\n" not in str(caught.value)
+    rrelu_tf.strip_pruning(keras.models.load_model(path)).save(path)
+    small, x = keras_file.load(path), nets.data()[0]
+    np.testing.assert_allclose(small(x), model(x), atol=1e-5)
