@@ -4,10 +4,12 @@
 
 - a step of the OrthoReg authors' VGG-13 and ResNet-34 (batch 128, 32 x 32, 100
   classes, SGD as bin/train has it) without the penalty and with it
+- the same in PyTorch, the penalty as the authors have it: a loop over the
+  layers, the gradient by autograd
 - the penalty alone, value and gradient, layer by layer: `--layers`
 
-Partners take turns in one run; medians of `--rounds` steps. Writes
-`benchmarks/results/orthoreg_step.csv`.
+Partners take turns in one run, one thread; medians of `--rounds` steps. Writes
+`benchmarks/results/orthoreg_step.csv`. Needs PyTorch.
 """
 
 import argparse
@@ -19,16 +21,17 @@ import time
 import keras
 import numpy as np
 import tensorflow as tf
+import torch
+import torch_nets
+from torch import nn
 
 from rrelu_tf import filters
 from rrelu_tf.training import building
 from rrelu_tf.training.recipe import Recipe
 
 NETS = ("vgg13", "resnet34")
-VARIANTS = {
-    "without": {},
-    "with": {"orthoreg": 1e-2},
-}
+STRENGTH = 1e-2
+COLUMNS = ("net", "framework", "orthoreg", "step_cpu_s", "over_without")
 BATCH = 128
 
 
@@ -39,24 +42,74 @@ def cpu_s(call):
     return time.process_time() - start
 
 
-def step(net, options):
+def examples():
+    """A batch of images and their classes."""
+    generator = np.random.default_rng(0)
+    images = generator.normal(size=(BATCH, 32, 32, 3)).astype("float32")
+    return images, generator.integers(0, 100, BATCH)
+
+
+def step(net, strength):
     """A function that trains one step; the model; both are warm."""
+    options = {"orthoreg": strength} if strength else {}
     recipe = Recipe(
         arch=net, activation="relu", weight_decay=0.0, epochs=25, **options
     )
     keras.utils.set_random_seed(0)
     model = building.make_model(recipe, 100, (32, 32, 3))
     building.compile_model(recipe, model, building.create_schedule(recipe, 391))
-    generator = np.random.default_rng(0)
-    images = generator.normal(size=(BATCH, 32, 32, 3)).astype("float32")
-    labels = generator.integers(0, 100, BATCH)
+    images, labels = examples()
     model.train_on_batch(images, labels)
     return lambda: model.train_on_batch(images, labels), model
 
 
+def torch_step(net, strength):
+    """A function that trains one step in PyTorch, and is warm."""
+    torch.manual_seed(0)
+    model = torch_nets.create(net, rotated=False, num_classes=100)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    images, labels = examples()
+    images = torch.tensor(images.transpose(0, 3, 1, 2).copy())
+    labels, criterion = torch.tensor(labels), nn.CrossEntropyLoss()
+
+    def run():
+        optimizer.zero_grad()
+        loss = criterion(model(images), labels)
+        if strength:
+            loss = loss + strength * torch_penalty(model)
+        loss.backward()
+        optimizer.step()
+
+    run()
+    return run
+
+
+def torch_penalty(model):
+    """sum_l w_l |G_l - I|, G_l the smaller Gram matrix, w_l of sum 1."""
+    total = count = 0.0
+    for layer in model.modules():
+        if not isinstance(layer, nn.Conv2d):
+            continue
+        matrix = layer.weight.flatten(1)
+        if layer.bias is not None:
+            matrix = torch.cat([matrix, layer.bias[:, None]], dim=1)
+        if matrix.shape[0] > matrix.shape[1]:
+            matrix = matrix.T
+        gram = matrix @ matrix.T
+        weight = len(gram) ** 0.5
+        total = total + weight * (gram - torch.eye(len(gram))).norm(1)
+        count += weight
+    return total / count
+
+
 def steps(net, rounds):
-    """dict: variant -> CPU seconds of its steps, taken in turns."""
-    calls = {name: step(net, options)[0] for name, options in VARIANTS.items()}
+    """dict: (framework, orthoreg) -> CPU seconds of steps, taken in turns."""
+    calls = {
+        ("rrelu_tf", "without"): step(net, 0)[0],
+        ("rrelu_tf", "with"): step(net, STRENGTH)[0],
+        ("PyTorch", "without"): torch_step(net, 0),
+        ("PyTorch", "with"): torch_step(net, STRENGTH),
+    }
     times = {name: [] for name in calls}
     for number in range(rounds):
         order = [*calls] if number % 2 == 0 else [*reversed(calls)]
@@ -79,7 +132,7 @@ def penalised(variable):
 
 def penalties(net, rounds):
     """(layer, kernel's shape, CPU milliseconds of penalty and gradient)."""
-    _, model = step(net, VARIANTS["with"])
+    _, model = step(net, STRENGTH)
     for kernel in filters.of(model):
         gradient = penalised(kernel.variable)
         gradient()
@@ -95,6 +148,9 @@ def main():
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--layers", action="store_true")
     options = parser.parse_args()
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    torch.set_num_threads(1)
     if options.layers:
         for net in options.nets:
             for key, shape, cost in penalties(net, options.rounds):
@@ -103,7 +159,7 @@ def main():
     path = pathlib.Path(__file__).parent / "results" / "orthoreg_step.csv"
     with open(path, "w", newline="") as file:
         table = csv.writer(file)
-        table.writerow(["net", "orthoreg", "step_cpu_s", "over_without"])
+        table.writerow(COLUMNS)
         for net in options.nets:
             for row in rows(net, options.rounds):
                 print(*row, flush=True)
@@ -111,13 +167,13 @@ def main():
 
 
 def rows(net, rounds):
-    """(net, variant, median CPU seconds, median ratio in a round)."""
+    """Of `COLUMNS`: median CPU seconds, median ratio in a round."""
     times = steps(net, rounds)
-    plain = times["without"]
-    for name, seen in times.items():
-        pairs = zip(seen, plain, strict=True)
+    for (framework, variant), seen in times.items():
+        pairs = zip(seen, times[framework, "without"], strict=True)
         ratio = statistics.median(one / other for one, other in pairs)
-        yield net, name, f"{statistics.median(seen):.3f}", f"{ratio:.3f}"
+        median = statistics.median(seen)
+        yield net, framework, variant, f"{median:.3f}", f"{ratio:.3f}"
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""ResNet-20, ResNet-56 and WRN-16-4 in PyTorch, for comparison.
+"""ResNet-20, -34 and -56, WRN-16-4 and VGG-13 in PyTorch, for comparison.
 
-Plain and rotated. Layers, shapes and order are those of `rrelu_tf.models`,
-written as the RReLU authors' code has them: modules, and `a * relu(x)` with `a`
-of `(1, C, 1, 1)`.
+Plain and rotated (VGG-13 plain). Layers, shapes and order are those of
+`rrelu_tf.models`, written as the authors' code has them: modules, and
+`a * relu(x)` with `a` of `(1, C, 1, 1)`.
 """
 
 import torch
@@ -33,7 +33,7 @@ def conv(given, made, strides, size=3):
 
 
 class Basic(nn.Module):
-    """ResNet-20's block, whose shortcut has no weights (option A)."""
+    """A ResNet's block, whose shortcut has no weights (option A)."""
 
     def __init__(self, given, made, strides, rotated):
         super().__init__()
@@ -49,11 +49,23 @@ class Basic(nn.Module):
         """The block's output."""
         y = self.rrelu1(self.bn1(self.conv1(x)))
         y = self.bn2(self.conv2(y))
-        if self.strides > 1:
-            frame = (0, 0, 0, 0, self.extra, self.extra)
-            step = self.strides
-            x = functional.pad(x[:, :, ::step, ::step], frame)
-        return self.rrelu2(x + y)
+        return self.rrelu2((self.shortcut(x) if self.strides > 1 else x) + y)
+
+    def shortcut(self, x):
+        """Every other pixel, and channels of zeros."""
+        frame = (0, 0, 0, 0, self.extra, self.extra)
+        return functional.pad(x[:, :, :: self.strides, :: self.strides], frame)
+
+
+class Projected(Basic):
+    """The same with a convolution as shortcut (option B)."""
+
+    def __init__(self, given, made, strides, rotated):
+        super().__init__(given, made, strides, rotated)
+        if strides > 1:
+            self.shortcut = nn.Sequential(
+                conv(given, made, strides, 1), nn.BatchNorm2d(made)
+            )
 
 
 class Wide(nn.Module):
@@ -78,28 +90,44 @@ class Wide(nn.Module):
         return y + (x if self.shortcut is None else self.shortcut(active))
 
 
-# Blocks a stage, times the base width, block.
+# Blocks of each stage, width of the first, block; each stage doubles the width.
 _NETS = {
-    "resnet20": (3, 1, Basic),
-    "resnet56": (9, 1, Basic),
-    "wrn_16_4": (2, 4, Wide),
+    "resnet20": ((3, 3, 3), 16, Basic),
+    "resnet56": ((9, 9, 9), 16, Basic),
+    "resnet34": ((3, 4, 6, 3), 64, Projected),
+    "wrn_16_4": ((2, 2, 2), 64, Wide),
 }
 
 
 def create(name, rotated, num_classes=10):
-    """The module of "resnet20", "resnet56" or "wrn_16_4"."""
-    wide = name == "wrn_16_4"
-    count, width, block = _NETS[name]
-    layers, channels = [conv(3, 16, 1)], 16
+    """The module of a net of `_NETS`, or of "vgg13"."""
+    if name == "vgg13":
+        return _vgg13(num_classes)
+    counts, width, block = _NETS[name]
+    wide = block is Wide
+    channels = 16 if wide else width
+    layers = [conv(3, channels, 1)]
     if not wide:
-        layers += [nn.BatchNorm2d(16), nn.ReLU()]
-    for stage in (1, 2, 4):
+        layers += [nn.BatchNorm2d(channels), nn.ReLU()]
+    for stage, count in enumerate(counts):
         for number in range(count):
-            strides = 2 if stage > 1 and number == 0 else 1
-            made = 16 * stage * width
+            strides = 2 if stage and number == 0 else 1
+            made = width * 2**stage
             layers.append(block(channels, made, strides, rotated))
             channels = made
     if wide:
         layers += [nn.BatchNorm2d(channels), nn.ReLU()]
     head = [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
     return nn.Sequential(*layers, *head, nn.Linear(channels, num_classes))
+
+
+def _vgg13(num_classes):
+    """For 32 x 32; norms behind the activations, as the OrthoReg authors."""
+    layers, given = [], 3
+    for made in (64, 128, 256, 512, 512):
+        for _ in range(2):
+            layers += [nn.Conv2d(given, made, 3, padding=1), nn.ReLU()]
+            layers.append(nn.BatchNorm2d(made))
+            given = made
+        layers.append(nn.MaxPool2d(2))
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(given, num_classes))
