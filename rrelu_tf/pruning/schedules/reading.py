@@ -9,8 +9,12 @@ from rrelu_tf.pruning.schedules.constant_sparsity import ConstantSparsity
 from rrelu_tf.pruning.schedules.polynomial_decay import PolynomialDecay
 
 _OURS = {made.__name__: made for made in (ConstantSparsity, PolynomialDecay)}
-# Called by a step, too, but they say something else: names as ours among them.
-_OTHERS = (type, keras.optimizers.schedules.LearningRateSchedule)
+# Called, too, but they say something else: names as ours among them.
+_OTHERS = (
+    type,
+    keras.layers.Layer,
+    keras.optimizers.schedules.LearningRateSchedule,
+)
 # Where TFMOT's schedules and ours hold the sparsities that they go between.
 _ENDS = ("target_sparsity", "initial_sparsity", "final_sparsity")
 
@@ -59,7 +63,7 @@ def get(schedule):
     if not isinstance(config, dict):
         raise UserError(f"{rule} Received: config={config}")
     try:
-        return made.from_config(dict(config))
+        return get(made.from_config(dict(config)))
     except TypeError as error:  # arguments that the class does not have
         raise UserError(f"{rule} Received: config={config}") from error
 

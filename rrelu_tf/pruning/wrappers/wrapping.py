@@ -90,6 +90,8 @@ def prune_channels(
         "score_options": score_options,
     }
     kinds.check(score)
+    if pruning_policy is not None:
+        check(pruning_policy)
     if isinstance(to_prune, (list, tuple)):
         return _wrapped_list(to_prune, options)
     keras_2.refuse(to_prune)
@@ -129,7 +131,6 @@ def _wrapped_list(layers, options):
 
 def _wrapped_model(model, options, policy):
     if policy is not None:
-        check(policy)
         policy.ensure_model_supports_pruning(model)
     found = kinds.prunable(bare(model), options["score"])
     # By key: `bare` made other layers.

@@ -75,6 +75,11 @@ def test_what_a_schedule_of_ones_own_returns_is_checked():
         schedules.asked(Own(1.0), 5)
 
 
+@keras.saving.register_keras_serializable("tests")
+class Slower(keras.layers.Layer):
+    pass
+
+
 class Alone(Own):
     def __call__(self, step):
         return self.sparsity
@@ -126,6 +131,12 @@ def test_the_rule_says_that_a_sparsity_is_a_number(sparsity):
         (
             lambda: schedules.get({"class_name": [], "config": {}}),
             "class_name=[]",
+        ),
+        (
+            lambda: schedules.get(
+                {"class_name": "tests>Slower", "config": {"name": "slower"}}
+            ),
+            "pruning_schedule=Slower",
         ),
         (lambda: schedules.get(len), "builtin_function_or_method"),
         (lambda: schedules.get({"name": 1}), "{'name': 1}"),

@@ -119,10 +119,13 @@ def test_a_policy_leaves_layers_out():
 
 @pytest.mark.parametrize(("policy", "received"), [("x", "x"), (1, "int")])
 def test_what_is_no_policy_is_one_line(policy, received):
-    with pytest.raises(UserError) as caught:
-        rrelu_tf.prune_channels(nets.dense_net(), pruning_policy=policy)
-    assert str(caught.value).endswith(f"Received: pruning_policy={received}")
-    assert "\n" not in str(caught.value)
+    model = nets.dense_net()
+    for to_prune in (model, model.layers[1], model.layers[1:2]):
+        with pytest.raises(UserError) as caught:
+            rrelu_tf.prune_channels(to_prune, pruning_policy=policy)
+        message = str(caught.value)
+        assert message.endswith(f"Received: pruning_policy={received}")
+        assert "\n" not in message
 
 
 class Subclassed(keras.Model):
