@@ -7,7 +7,7 @@ decay, one thread each. CPU time (user + system) is the figure, wall-clock
 stands beside it; partners take turns in one process, and a ratio is the median
 of `--rounds` ratios. "convolutions" are those of the net alone, forward and
 backward: the floor under any choice of the other layers. Memory is the peak of
-a process of its own, less what it had before the first step.
+a process of its own, less what it had before the first step, median of 5.
 
 Writes `benchmarks/results/training_step.csv` as it goes; a net's times and its
 memory, where they are there, are not measured again without `--again`. Needs
@@ -18,6 +18,7 @@ import argparse
 import csv
 import itertools
 import pathlib
+import statistics
 import subprocess
 import sys
 import time
@@ -32,6 +33,7 @@ from rrelu_tf import layers, models
 from rrelu_tf.training import optimizers
 
 BATCH = 128
+_PROCESSES = 5
 TIME, MEMORY = "CPU ms/image", "peak MiB"
 NETS = ("resnet20", "wrn_16_4")
 PATH = pathlib.Path(__file__).parent / "results" / "training_step.csv"
@@ -193,8 +195,11 @@ def time_rows(net, rounds):
 def peak(net, partner):
     """MiB that a process of its own takes for steps of a partner."""
     command = [sys.executable, __file__, "--nets", net, "--peak", partner]
-    run = subprocess.run(command, check=True, capture_output=True, text=True)
-    return float(run.stdout.split()[-1])
+    runs = [
+        subprocess.run(command, check=True, capture_output=True, text=True)
+        for _ in range(_PROCESSES)
+    ]
+    return statistics.median(float(run.stdout.split()[-1]) for run in runs)
 
 
 def memory_rows(net):
