@@ -40,7 +40,8 @@ class UpdatePruningStep(keras.callbacks.Callback):
             no wrapper that can lose channels, or is compiled with
             `steps_per_execution`; a score by gradients without data, or
             options that it does not have. At a turn of the schedule: what
-            else `rrelu_tf.score` refuses.
+            else `rrelu_tf.score` refuses. In the first step: another one
+            beside it.
     """
 
     def __init__(self, data=None, samples=10_000, batch_size=128):
@@ -50,7 +51,7 @@ class UpdatePruningStep(keras.callbacks.Callback):
             "samples": samples,
             "batch_size": batch_size,
         }
-        self._turns = []
+        self._turns = self._driven = []
 
     def set_model(self, model):
         """Takes the model, if it is of Keras 3."""
@@ -90,13 +91,19 @@ class UpdatePruningStep(keras.callbacks.Callback):
         for turns in self._turns:
             check(self._twin, **self._arguments(*turns.scored))
         self._watch_steps()
-        for wrapper in found.values():
-            wrapper.driven = True
+        self._driven = list(found.values())
+        for wrapper in self._driven:
+            wrapper.driver = id(self)
             if wrapper.steps() < 0:
                 wrapper.pruning_step.assign(0)
 
     def on_train_batch_begin(self, batch, logs=None):
         """Begins a step: masks anew if the schedule says so."""
+        if any(wrapper.driver != id(self) for wrapper in self._driven):
+            raise UserError(
+                "A model is trained with one UpdatePruningStep, which counts "
+                "its steps. Received: UpdatePruningStep=several"
+            )
         self._begun = True
         score_once = functools.cache(self._score)
         for turns in self._turns:
@@ -119,9 +126,9 @@ class UpdatePruningStep(keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         """Zeroes what is masked, and leaves the model."""
         self._zero()
-        for wrapper in wrappers(self.model).values():
-            wrapper.driven = False
-        self._turns = []
+        for wrapper in self._driven:
+            wrapper.driver = 0
+        self._turns = self._driven = []
         self.model.train_function = None  # to be traced anew, and checked
 
     def _watch_steps(self):

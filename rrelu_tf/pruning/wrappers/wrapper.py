@@ -80,7 +80,7 @@ class PruneChannels(keras.layers.Wrapper):
         self.min_fraction = min_fraction
         self.soft = soft
         self.supports_masking = layer.supports_masking
-        self.driven = False  # whether the callback is at work
+        self.driver = 0  # the id of the callback that is at work
 
     def build(self, input_shape=None):
         """Builds the layer; makes `mask`, `threshold` and `pruning_step`."""
@@ -103,7 +103,7 @@ class PruneChannels(keras.layers.Wrapper):
 
     def call(self, inputs, training=None, **kwargs):
         """What the layer computes."""
-        if training and not self.driven:
+        if training and not self.driver:
             raise CallbackMissing
         return self.layer(inputs, **kwargs)
 

@@ -251,6 +251,14 @@ def test_the_callback_refuses_a_model_that_it_cannot_prune():
         nets.fit(nets.compiled(model))
 
 
+def test_two_of_them_would_count_each_step_twice_and_are_refused():
+    model = pruned()
+    callbacks = [rrelu_tf.UpdatePruningStep() for _ in range(2)]
+    with pytest.raises(UserError, match="Received: UpdatePruningStep=sev"):
+        model.fit(*nets.data(), verbose=0, callbacks=callbacks)
+    model.fit(*nets.data(), verbose=0, callbacks=callbacks[:1])
+
+
 def test_several_steps_in_one_execution_are_refused():
     model = rrelu_tf.prune_channels(nets.dense_net(), nets.constant())
     nets.compiled(model, steps_per_execution=2)
