@@ -11,6 +11,10 @@ import statistics
 from table_of_seeds import RESULTS
 
 SPEED = ("figure", "ours", "partner", "ratio", "mark", "command")
+BESIDE = (
+    *("model", "handled", "difference", "coupled there", "gathers here"),
+    *("CPU s", "clone_model", "memory, MiB"),
+)
 SERVED = ("net", "channels gone", "FLOPs", "left")
 RUNTIMES = ("SavedModel", "LiteRT", "Keras predict")
 
@@ -89,28 +93,48 @@ def latency():
             yield figure, *times, worst[column], mark, "latency"
 
 
+def sides():
+    """(model, our row, Torch-Pruning's) of each architecture."""
+    rows = read("against_torch_pruning")
+    return [
+        (ours["model"], ours, theirs)
+        for ours, theirs in zip(rows[::2], rows[1::2], strict=True)
+    ]
+
+
 def strip():
-    """A row: strip beside Torch-Pruning."""
-    sides = {"ours": {}, "theirs": {}, "clone": {}}
-    for row in read("against_torch_pruning"):
-        ours = row["tool"] == "rrelu_tf"
-        if row["cpu_s"]:
-            side = sides["ours" if ours else "theirs"]
-            side[row["model"]] = float(row["cpu_s"])
-        if ours:
-            sides["clone"][row["model"]] = float(row["clone_cpu_s"])
-    for partner, name in (
-        ("theirs", "Torch-Pruning"),
-        ("clone", "Keras's clone_model"),
-    ):
-        both = [x for x in sides["ours"] if x in sides[partner]]
-        pairs = [(sides["ours"][x], sides[partner][x]) for x in both]
-        middle = [statistics.median(side) for side in zip(*pairs, strict=True)]
-        ratio = statistics.median(ours / theirs for ours, theirs in pairs)
+    """Rows: strip beside Torch-Pruning, and beside Keras's own copying."""
+    pairs = {
+        "Torch-Pruning": [
+            (ours["cpu_s"], theirs["cpu_s"]) for _, ours, theirs in sides()
+        ],
+        "Keras's clone_model": [
+            (ours["cpu_s"], ours["clone_cpu_s"]) for _, ours, _ in sides()
+        ],
+    }
+    for partner, texts in pairs.items():
+        both = [tuple(map(float, pair)) for pair in texts if all(pair)]
+        middle = [statistics.median(side) for side in zip(*both, strict=True)]
+        ratio = statistics.median(ours / theirs for ours, theirs in both)
         yield (
-            f"strip / {name}, medians of {len(both)} architectures",
+            f"strip / {partner}, medians of {len(both)} architectures",
             *(f"{seconds:.2f} s" for seconds in middle),
             *(f"{ratio:.2f}", "", "against_torch_pruning"),
+        )
+
+
+def beside():
+    """Rows: strip and Torch-Pruning, architecture by architecture."""
+    for model, ours, theirs in sides():
+        coupled = float(theirs["coupled"] or "nan")
+        yield (
+            model,
+            *(f"{ours[x]} / {theirs[x]}" for x in ("handled", "difference")),
+            "" if coupled != coupled else f"{coupled:.0%}".replace("%", " %"),
+            ours["gathers"],
+            f"{ours['cpu_s']} / {theirs['cpu_s']}",
+            ours["clone_cpu_s"],
+            f"{ours['peak_rise_mib']} / {theirs['peak_rise_mib']}",
         )
 
 
@@ -140,10 +164,11 @@ def served():
 
 
 def main():
-    """Prints both."""
+    """Prints all."""
     parts = (training, orthoreg, scores, latency, strip, start_up)
     show(SPEED, [row for part in parts for row in part()])
     show((*SERVED, *RUNTIMES), served())
+    show(BESIDE, beside())
 
 
 if __name__ == "__main__":

@@ -184,7 +184,8 @@ def difference(masked, small, inputs):
     a, b = (model.double()(inputs.double()) for model in (masked, small))
     if not a.isfinite().all():
         raise AssertionError("The masked model's outputs are not finite.")
-    if not (a[0] - a[1]).abs().max() > 1e-3 * a.abs().max():
+    # Far above what float64 rounds, for nets of 80 layers and more.
+    if not (a[0] - a[1]).abs().max() > 1e-5 * a.abs().max():
         raise AssertionError("The outputs hardly tell inputs apart.")
     return float((a - b).abs().max() / a.abs().max())
 

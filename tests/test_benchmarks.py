@@ -36,3 +36,18 @@ def test_retraining_is_without_the_penalties_of_the_training_before():
         check=True,
     )
     assert done.stdout.split() == ["2", "0", "3"]
+
+
+def test_the_readme_shows_the_speeds_that_were_measured():
+    done = subprocess.run(
+        [sys.executable, "table_of_speed.py"],
+        cwd=FOLDER,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    readme = (FOLDER.parent / "README.md").read_text()
+    tables = done.stdout.strip().split("\n\n")
+    assert len(tables) == 3
+    for table in tables:
+        assert f"\n{table}\n" in readme
