@@ -218,8 +218,8 @@ def figures():
     """Name -> (ours, partner, mark)."""
     model, loops = net(EVEN), Loops(EVEN)
     first = Ours(ours(model, "first order", batch_size=BATCH), BATCH, 4)
-    rdt = ours(model, "rdt", batch_size=8)
-    sure = ours(net(SURE), "rdt", batch_size=8)
+    rdt = ours(model, "rdt", batch_size=BATCH)
+    sure = ours(net(SURE), "rdt", batch_size=BATCH)
     whole = ours(model, "rdt", per_weight=False, batch_size=8)
     means = {"per_sample": False, "times_weights": False}
     seed = ours(model, "rdt", batch_size=FEW, **means)

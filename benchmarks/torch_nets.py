@@ -49,9 +49,9 @@ class Basic(nn.Module):
         """The block's output."""
         y = self.rrelu1(self.bn1(self.conv1(x)))
         y = self.bn2(self.conv2(y))
-        return self.rrelu2((self.shortcut(x) if self.strides > 1 else x) + y)
+        return self.rrelu2((self.narrow(x) if self.strides > 1 else x) + y)
 
-    def shortcut(self, x):
+    def narrow(self, x):
         """Every other pixel, and channels of zeros."""
         frame = (0, 0, 0, 0, self.extra, self.extra)
         return functional.pad(x[:, :, :: self.strides, :: self.strides], frame)
@@ -63,9 +63,12 @@ class Projected(Basic):
     def __init__(self, given, made, strides, rotated):
         super().__init__(given, made, strides, rotated)
         if strides > 1:
-            self.shortcut = nn.Sequential(
-                conv(given, made, strides, 1), nn.BatchNorm2d(made)
-            )
+            self.shortcut = conv(given, made, strides, 1)
+            self.bn = nn.BatchNorm2d(made)
+
+    def narrow(self, x):
+        """The convolution, and its norm."""
+        return self.bn(self.shortcut(x))
 
 
 class Wide(nn.Module):

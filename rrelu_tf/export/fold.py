@@ -43,8 +43,9 @@ def fold(model):
     or dense layer before it, slopes into the kernels that read them; what
     has no such neighbour becomes stock layers: `BatchNormalization`, `ReLU`
     or `Activation` and `Rescaling`; of a gather of up to 256 channels a kernel
-    of zeros and ones, several times as fast on a CPU as the `keras.ops.take` of
-    wider ones; a convolution of one
+    of zeros and ones, cheaper on a CPU than the `keras.ops.take` of wider ones,
+    and exact there: fold what GPUs serve, and may round to TensorFloat-32, on a
+    GPU. A convolution of one
     channel a group becomes a depthwise one. A saved model opens without this
     package. Layers that stay keep their names.
 

@@ -14,6 +14,7 @@ class Passes:
     Attributes:
         model: the functional `keras.Model`.
         samples: int, the most examples to use.
+        batch_size: int, examples in a batch that is cut from a tuple.
         kernels: dict: key -> convolution or dense layer that has a score.
         norms: dict: key -> batch normalisation that has one.
     """
@@ -33,7 +34,7 @@ class Passes:
         self.model = model
         self._data = data
         self.samples = samples
-        self._batch_size = batch_size
+        self.batch_size = batch_size
         self._whole = whole
 
     @functools.cached_property
@@ -62,7 +63,7 @@ class Passes:
             self._data,
             self.forward,
             samples=self.samples if samples is None else samples,
-            batch_size=self._batch_size,
+            batch_size=self.batch_size,
             whole_batches=self._whole,
         )
 

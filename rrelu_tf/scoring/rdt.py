@@ -75,14 +75,20 @@ def rdt(
 
 
 # Whose gradients by all layers' outputs, along so many directions, are in
-# memory at once: 280 MiB of ResNet-56.
+# memory at once (280 MiB of ResNet-56), and no more than a batch has examples.
 _EXAMPLES, _DIRECTIONS = 8, 16
+
+
+def _together(passes):
+    """How many directions are computed at once."""
+    return min(_DIRECTIONS, max(passes.batch_size // _EXAMPLES, 1))
 
 
 def _cut(images, count, most):
     """Parts of a batch of up to `most` examples; None: the whole."""
-    for start in range(0, count, most or count):
-        part = slice(start, start + (most or count))
+    step = most or max(count, 1)
+    for start in range(0, count, step):
+        part = slice(start, start + step)
         yield tf.nest.map_structure(lambda x, p=part: x[p], images)
 
 
@@ -117,7 +123,7 @@ def _batch(passes, per_sample, per_weight, times_weights):
             choose(logits),
             lambda step: tf.nest.flatten(along(step)),
             zeros,
-            _DIRECTIONS if per_weight and per_sample else 1,
+            _together(passes) if per_weight and per_sample else 1,
         )
 
     return function

@@ -101,6 +101,7 @@ def _train(recipe, path, devices, interruption, where, writes):
     tickets.check(recipe)
     _prepare(recipe, devices)
     data = building.load_data(recipe, **where)
+    _check_execution(recipe, data.steps_per_epoch)
     data.check_shares(devices.num_replicas_in_sync)
     watching = [interruption, InputWait()]
     with devices.scope(), building.precision(recipe.mixed_precision):
@@ -144,6 +145,14 @@ def _prepare(recipe, devices):
         tf.config.experimental.enable_op_determinism()
 
 
+def _check_execution(recipe, steps):
+    if steps % recipe.steps_per_execution:
+        raise UserError(
+            f"steps_per_execution must divide the {steps} steps of an epoch. "
+            f"Received: steps_per_execution={recipe.steps_per_execution}"
+        )
+
+
 def _fit(run, model, data, devices, watching, early_bird):
     trainable, epochs = list(model.trainable_variables), run.recipe.epochs
     checkpoint = checkpoints.latest(run.checkpoints)
@@ -169,12 +178,6 @@ def _fit_phase(
 ):
     """Goes on with a phase from the checkpoint, or from its own start."""
     recipe = run.recipe
-    steps, together = data.steps_per_epoch, recipe.steps_per_execution
-    if steps % together:
-        raise UserError(
-            f"steps_per_execution must divide the {steps} steps of an epoch. "
-            f"Received: steps_per_execution={together}"
-        )
     history = checkpoint.history if checkpoint else []
     done = len(history)
     schedule = building.create_schedule(

@@ -155,7 +155,7 @@ def test_directions_at_once_are_one_after_the_other(dtype, monkeypatch):
     x = layers.Dense(4, activation="tanh", name="dense")(layers.Flatten()(x))
     model = keras.Model(image, layers.Dense(40)(x))
     images = np.random.default_rng(0).normal(size=(11, 9, 9, 3)).astype(dtype)
-    found = of(model, images)
+    found, few = of(model, images), of(model, images, batch_size=2)
     monkeypatch.setattr(squares, "_is_plain", lambda layer: False)
     monkeypatch.setattr(rdt, "_DIRECTIONS", 2)
     monkeypatch.setattr(rdt, "_EXAMPLES", 3)
@@ -164,3 +164,4 @@ def test_directions_at_once_are_one_after_the_other(dtype, monkeypatch):
     for key, values in expected.items():
         tolerance = 1e-4 if dtype == "float32" else 1e-11
         np.testing.assert_allclose(found[key], values, tolerance)
+        np.testing.assert_allclose(few[key], values, tolerance)

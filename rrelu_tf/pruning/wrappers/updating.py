@@ -127,7 +127,8 @@ class UpdatePruningStep(keras.callbacks.Callback):
         """Zeroes what is masked, and leaves the model."""
         self._zero()
         for wrapper in self._driven:
-            wrapper.driver = 0
+            if wrapper.driver == id(self):
+                wrapper.driver = 0
         self._turns = self._driven = []
         self.model.train_function = None  # to be traced anew, and checked
 

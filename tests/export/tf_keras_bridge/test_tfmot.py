@@ -199,7 +199,7 @@ def test_stripped_nets_go_all_the_way(
     clusters(to_tf_keras(stripped), tfmot)
     # What rounds otherwise is rounded on, 80 layers deep, and drowns outputs
     # whose range nobody knows yet.
-    deep = {"epochs": 100, "noise": 0.3} if len(stripped.layers) > 200 else {}
+    deep = {"epochs": 100, "noise": 0.1} if len(stripped.layers) > 200 else {}
     found = quantizes(to_tf_keras(stripped), tmp_path / "net.tflite", **deep)
     assert "int8" in found
 
