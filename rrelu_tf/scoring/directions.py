@@ -52,7 +52,7 @@ def of_means(logits):
     return direction, classes
 
 
-def accumulate(directions, function, zeros, together=1):
+def accumulate(directions, function, zeros, together=None):
     """The sum over all directions of what a function makes of each.
 
     One backward pass after the other: all of them as one vectorised Jacobian
@@ -60,10 +60,11 @@ def accumulate(directions, function, zeros, together=1):
 
     Args:
         directions: what a function of this file returns.
-        function: of a direction, or of up to `together` that are stacked if
-            these are more than 1; returns a list of tensors.
+        function: of a direction, or of up to `together` that are stacked;
+            returns a list of tensors.
         zeros: list of tensors like these, to begin with.
-        together: int, how many directions the function takes.
+        together: int, how many directions the function takes; None: one that
+            is not stacked.
 
     Returns:
         List of tensors.
@@ -71,7 +72,7 @@ def accumulate(directions, function, zeros, together=1):
     direction, count = directions
 
     def steps(k):
-        if together == 1:
+        if together is None:
             return direction(k)
         stop = tf.minimum(k + together, count)
         dtype = direction(0).dtype
@@ -81,7 +82,7 @@ def accumulate(directions, function, zeros, together=1):
 
     def add(k, sums):
         terms = function(steps(k))
-        return k + together, [
+        return k + (together or 1), [
             total + tf.cast(term, total.dtype)
             for total, term in zip(sums, terms, strict=True)
         ]

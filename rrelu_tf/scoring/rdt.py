@@ -123,7 +123,7 @@ def _batch(passes, per_sample, per_weight, times_weights):
             choose(logits),
             lambda step: tf.nest.flatten(along(step)),
             zeros,
-            _together(passes) if per_weight and per_sample else 1,
+            _together(passes) if per_weight and per_sample else None,
         )
 
     return function
