@@ -1,4 +1,4 @@
-"""strip beside Torch-Pruning 1.6.1, on the architectures both know.
+"""strip beside Torch-Pruning 1.6.1, on every keras.applications constructor.
 
     python benchmarks/against_torch_pruning.py [--torch_python=PYTHON]
 
@@ -6,7 +6,8 @@ Torch-Pruning runs in its own environment (`torch_pruning_side.py`): that of
 `--torch_python`, else one that is made in `.venv/torch_pruning` by pip, once.
 Both get random weights and statistics, never trained ones, and take away half
 of the channels of every layer that they can. Each architecture, and each tool,
-has a process of its own. Columns, ours and theirs:
+has a process of its own; what torchvision does not have gets our row alone.
+Columns, ours and theirs:
 
 - difference: stripped against masked, the largest over the largest output, in
   float64. Theirs is masked by zeroing the channels that it removed.
@@ -15,9 +16,10 @@ has a process of its own. Columns, ours and theirs:
 - coupled: share of them that go only together with channels of another layer
   (those of a depthwise one do not count as others).
 - gathers: how many the stripped model has, the price of coupling nothing.
-- cpu_s: user + system, median of three. Ours takes a model that is masked;
+- cpu_s: user + system, median of seven. Ours takes a model that is masked;
   theirs includes tracing, and the scores.
-- clone_cpu_s: of Keras's own `clone_model`, which makes as many layers anew.
+- clone_cpu_s: of Keras's own `clone_model`, which makes as many layers anew, by
+  turns with ours.
 - peak_rise_mib: over what was resident before. Ours is a new model beside the
   source; theirs changes the model in place.
 
@@ -40,8 +42,8 @@ import rrelu_tf
 
 _HERE = pathlib.Path(__file__).resolve().parent
 _FILE = "against_torch_pruning.csv"
-_ROUNDS = 3
-_PAIRS = {  # keras.applications -> torchvision, input size
+_ROUNDS = 7
+_TWINS = {  # keras.applications -> torchvision, input size
     "ResNet50": ("resnet50", 224),
     "DenseNet121": ("densenet121", 224),
     "MobileNetV2": ("mobilenet_v2", 224),
@@ -59,11 +61,16 @@ _PAIRS = {  # keras.applications -> torchvision, input size
     "EfficientNetB2": ("efficientnet_b2", 260),
     "EfficientNetB3": ("efficientnet_b3", 300),
     "EfficientNetB4": ("efficientnet_b4", 380),
+    "EfficientNetB5": ("efficientnet_b5", 456),
+    "EfficientNetB6": ("efficientnet_b6", 528),
+    "EfficientNetB7": ("efficientnet_b7", 600),
     "EfficientNetV2S": ("efficientnet_v2_s", 384),
     "EfficientNetV2M": ("efficientnet_v2_m", 480),
+    "EfficientNetV2L": ("efficientnet_v2_l", 480),
     "VGG19": ("vgg19", 224),
     "ConvNeXtSmall": ("convnext_small", 224),
     "ConvNeXtBase": ("convnext_base", 224),
+    "ConvNeXtLarge": ("convnext_large", 224),
 }
 
 
@@ -72,14 +79,13 @@ def measure(name):
     model = applications.create(name)
     keep = applications.halves(model)
     masked = applications.masked(model, keep)
-    costs = [
-        memory.cost(lambda: rrelu_tf.strip(masked)) for _ in range(_ROUNDS)
-    ]
-    clones = [
-        memory.cost(lambda: keras.models.clone_model(masked))
-        for _ in range(_ROUNDS)
-    ]
-    small = costs[0][0]
+    seconds, clones, rises = [], [], []
+    for _ in range(_ROUNDS):
+        small, spent, rise = memory.cost(lambda: rrelu_tf.strip(masked))
+        seconds.append(spent)
+        rises.append(rise)
+        _, spent, _ = memory.cost(lambda: keras.models.clone_model(masked))
+        clones.append(spent)
     gathers = [x for x in small.layers if type(x).__name__ == "ChannelGather"]
     stays = applications.left(keep, small)
     # The other half, to know of every channel.
@@ -93,9 +99,9 @@ def measure(name):
         "reachable": 1 - left / total,
         "coupled": left / total,  # masked alone, and could not go alone
         "gathers": len(gathers),
-        "seconds": statistics.median(seconds for _, seconds, _ in costs),
-        "clone": statistics.median(seconds for _, seconds, _ in clones),
-        "peak_rise_mib": costs[0][2],
+        "seconds": statistics.median(seconds),
+        "clone": statistics.median(clones),
+        "peak_rise_mib": rises[0],
     }
 
 
@@ -139,12 +145,11 @@ def main(_):
     theirs, python = str(_HERE / "torch_pruning_side.py"), torch_python()
     run, path = applications.in_own_process, applications.RESULTS / _FILE
     rows = {(old["model"], old["tool"]): old for old in applications.read(path)}
-    for name in flags.FLAGS.only or _PAIRS:
-        other, size = _PAIRS[name]
-        sides = {
-            "rrelu_tf": run(__file__, f"--model={name}"),
-            "Torch-Pruning 1.6.1": run(theirs, other, str(size), python=python),
-        }
+    for name in flags.FLAGS.only or _names():
+        sides = {"rrelu_tf": run(__file__, f"--model={name}")}
+        if name in _TWINS:
+            twin = [str(about) for about in _TWINS[name]]
+            sides["Torch-Pruning 1.6.1"] = run(theirs, *twin, python=python)
         for tool, made in sides.items():
             rows[name, tool] = row(name, tool, made)
             print(rows[name, tool], flush=True)
@@ -152,11 +157,15 @@ def main(_):
     applications.show(_ordered(rows), "Half of the channels, random weights")
 
 
+def _names():
+    """Every constructor, those with a twin first."""
+    names = applications.constructors()
+    return [*_TWINS, *(name for name in names if name not in _TWINS)]
+
+
 def _ordered(rows):
     """The rows measured so far, architecture by architecture."""
-    return [
-        row for name in _PAIRS for key, row in rows.items() if key[0] == name
-    ]
+    return sorted(rows.values(), key=lambda row: _names().index(row["model"]))
 
 
 if __name__ == "__main__":

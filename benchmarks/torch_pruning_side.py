@@ -20,7 +20,7 @@ import torch_pruning
 import torchvision
 from torch import nn
 
-_ROUNDS = 3
+_ROUNDS = 7
 _KERNELS = (nn.Conv2d, nn.Linear)
 
 

@@ -35,8 +35,9 @@ class ChannelGather(keras.layers.Layer):
 
     def __init__(self, indices, axis=-1, fill=0.0, **kwargs):
         super().__init__(**kwargs)
-        self.indices = [int(i) for i in indices]
-        if not self.indices or min(self.indices) < -1:
+        # An array: of a list, Keras tracks every number.
+        self._indices = np.array([int(i) for i in indices], int)
+        if not self._indices.size or self._indices.min() < -1:
             raise UserError(
                 "ChannelGather needs at least one index, each -1 or more. "
                 f"Received: indices={self.indices}"
@@ -46,16 +47,26 @@ class ChannelGather(keras.layers.Layer):
                 "ChannelGather's axis must be an int, and not the batch axis. "
                 f"Received: axis={axis}"
             )
-        if np.shape(fill) not in ((), (len(self.indices),)):
+        if np.shape(fill) not in ((), self._indices.shape):
             raise UserError(
                 "ChannelGather's fill must be a number or one per index. "
                 f"Received: fill of shape {np.shape(fill)}"
             )
         self.axis = axis
-        given = np.where(np.array(self.indices) < 0, fill, 0.0)
+        given = np.where(self._indices < 0, fill, 0.0)
         same = len(set(given.tolist())) == 1 or not given.any()
-        self.fill = float(given[0]) if same else given.tolist()
+        self._fill = given[0] if same else given
         self.supports_masking = True
+
+    @property
+    def indices(self):
+        """The input's channel of every output channel, -1 where none is."""
+        return self._indices.tolist()
+
+    @property
+    def fill(self):
+        """The value of channels that none is, or one per output channel."""
+        return self._fill.tolist()
 
     def build(self, input_shape):
         """Checks the indices against the input's channels."""
@@ -65,17 +76,17 @@ class ChannelGather(keras.layers.Layer):
                 "ChannelGather needs an input of a known size on its axis. "
                 f"Received: input_shape={input_shape}"
             )
-        if max(self.indices) >= size:
+        if self._indices.max() >= size:
             raise UserError(
                 "ChannelGather's indices must lie below the input's "
                 f"{size} channels. "
-                f"Received: max(indices)={max(self.indices)}"
+                f"Received: max(indices)={self._indices.max()}"
             )
 
     def call(self, inputs):
         """The chosen channels of `inputs`."""
-        indices = np.array(self.indices)
-        fill = np.broadcast_to(self.fill, indices.shape)
+        indices = self._indices
+        fill = np.broadcast_to(self._fill, indices.shape)
         axis = self.axis % len(inputs.shape)
         real = np.flatnonzero(indices >= 0)
         if not real.size:
@@ -103,7 +114,7 @@ class ChannelGather(keras.layers.Layer):
         Args:
             input_shape: the input's shape, with the batch.
         """
-        indices = np.trim_zeros(np.array(self.indices) + 1) - 1
+        indices = np.trim_zeros(self._indices + 1) - 1
         if _neighbours(indices):
             return "slice"
         last = self.axis % len(input_shape) == len(input_shape) - 1
@@ -112,7 +123,7 @@ class ChannelGather(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         """The input's shape, with `len(indices)` channels."""
         shape = list(input_shape)
-        shape[self.axis] = len(self.indices)
+        shape[self.axis] = len(self._indices)
         return tuple(shape)
 
     def get_config(self):
