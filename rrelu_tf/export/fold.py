@@ -42,12 +42,12 @@ def fold(model):
     Known numbers go into biases, a batch normalisation into the convolution
     or dense layer before it, slopes into the kernels that read them; what
     has no such neighbour becomes stock layers: `BatchNormalization`, `ReLU`
-    or `Activation` and `Rescaling`; of a gather of up to 256 channels a kernel
-    of zeros and ones, cheaper on a CPU than the `keras.ops.take` of wider ones,
-    and exact there: fold what GPUs serve, and may round to TensorFloat-32, on a
-    GPU. A convolution of one
-    channel a group becomes a depthwise one. A saved model opens without this
-    package. Layers that stay keep their names.
+    or `Activation` and `Rescaling`. A gather of neighbours becomes a slice
+    and zeros; one of others, of up to 256 channels, a kernel of zeros and
+    ones, cheaper on a CPU than the `keras.ops.take` of wider ones, and exact
+    there: fold what GPUs serve, and may round to TensorFloat-32, on a GPU. A
+    convolution of one channel a group becomes a depthwise one. A saved model
+    opens without this package. Layers that stay keep their names.
 
     Weights are rounded to their dtype once more: compare with
     `rrelu_tf.verify(model, folded, tolerance=1e-5)`. Training on is possible,
@@ -277,23 +277,32 @@ def _gathered(layer, tensor):
     """A gather as stock operations."""
     indices = np.array(layer.indices)
     axis = layer.axis % len(tensor.shape)
+    last = axis == len(tensor.shape) - 1
     there = indices >= 0
     fill = np.where(there, 0.0, layer.fill).astype(tensor.dtype)
-    scale = there.astype(tensor.dtype)
-    if axis == len(tensor.shape) - 1 and as_product(tensor):
-        return _picked(layer, tensor, fill)
-    made = ops.take(tensor, np.maximum(indices, 0).tolist(), axis=axis)
-    if there.all():
-        return made
-    if axis == len(tensor.shape) - 1:
-        return layers.Rescaling(
-            scale, fill, name=layer.name, dtype=layer.dtype_policy
-        )(made)
     shape = [1] * len(tensor.shape)
     shape[axis] = len(indices)
-    made = ops.multiply(made, scale.reshape(shape))
+    if there.any() and layer.way(tensor.shape) == "slice":
+        made = _cut(tensor, indices, axis)
+    elif last and as_product(tensor):
+        return _picked(layer, tensor, fill)
+    else:
+        made = ops.take(tensor, np.maximum(indices, 0).tolist(), axis=axis)
+        if not there.all():
+            made = ops.multiply(made, there.astype(tensor.dtype).reshape(shape))
     # Not ops.add, which takes what looks like a bias along the last axis.
-    return ops.subtract(made, -fill.reshape(shape))
+    return ops.subtract(made, -fill.reshape(shape)) if fill.any() else made
+
+
+def _cut(tensor, indices, axis):
+    """A gather of neighbours as a slice, with zeros before and behind it."""
+    real = np.flatnonzero(indices >= 0)
+    first, start, count = int(real[0]), int(indices[real[0]]), len(real)
+    if count < tensor.shape[axis]:
+        tensor = tensor[(*[slice(None)] * axis, slice(start, start + count))]
+    pads = [(0, 0)] * len(tensor.shape)
+    pads[axis] = first, len(indices) - count - first
+    return ops.pad(tensor, pads) if any(pads[axis]) else tensor
 
 
 def _picked(layer, tensor, fill):

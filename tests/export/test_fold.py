@@ -155,6 +155,12 @@ def test_known_numbers_go_into_the_bias(randomise):
         ([2, -1, 0], -1, 0.0),
         ([-1, 1, -1], -1, [0.5, 0.0, 2.0]),
         ([3, -1, 0, 0], 1, 1.5),
+        ([-1, 1, 2, 3, -1, -1], -1, 0.0),
+        ([1, 2], -1, 0.0),
+        ([-1, 0, 1, 2, 3], 1, 0.0),
+        ([0, 1, -1], -1, 0.5),
+        ([-1, -1], -1, [0.5, 0.0]),
+        ([-1, -1], 2, 0.0),
     ],
 )
 def test_gathers_become_stock_operations(indices, axis, fill, randomise):
@@ -184,6 +190,16 @@ def test_gathers_of_few_channels_become_kernels(shape, width, dtype):
     kernel = width <= 256
     assert any(kinds(folded) & {"Conv2D", "Dense"}) == kernel
     assert not rrelu_tf.profile(folded).trainable_params
+
+
+def test_gathers_of_neighbours_become_slices_and_zeros():
+    inputs = keras.Input((5, 5, 8))
+    gather = ChannelGather([-1, -1, 2, 3, 4, -1], name="gather")
+    folded = rrelu_tf.fold(keras.Model(inputs, gather(inputs)))
+    assert kinds(folded) == {"InputLayer"}
+    assert not folded.count_params()
+    x = np.random.default_rng(0).normal(size=(3, 5, 5, 8)).astype("float32")
+    assert np.array_equal(gather(x), folded(x))
 
 
 def test_what_was_coupled_needs_no_gather_when_it_is_folded(randomise):
