@@ -5,8 +5,8 @@
 Random weights, the constructor's own input size, a random half of the output
 channels of every layer with a kernel masked, the output layer apart; then
 `strip`. A process per model. Linear outputs are compared: a softmax would
-hide differences. Writes `benchmarks/results/applications.csv` (`--only`
-replaces the rows it names).
+hide differences. How long strip takes: `against_torch_pruning.py`. Writes
+`benchmarks/results/applications.csv` (`--only` replaces the rows it names).
 """
 
 import csv
@@ -164,7 +164,7 @@ def measure(name):
     keep = halves(source)
     before = rrelu_tf.profile(source)
     model = masked(source, keep)
-    small, seconds, rise = memory.cost(lambda: rrelu_tf.strip(model))
+    small, _, rise = memory.cost(lambda: rrelu_tf.strip(model))
     after = rrelu_tf.profile(small)
     stays = {
         key: which for key, which in left(keep, small).items() if which.size
@@ -187,7 +187,6 @@ def measure(name):
         "relative_difference": float(
             f"{difference(model, small, images(model, 2)):.2g}"
         ),
-        "strip_cpu_s": round(seconds, 2),
         "weights_mib": round(4 * before.params / 2**20, 1),
         "peak_rise_mib": round(rise, 1),
     }

@@ -11,6 +11,8 @@ one process, and a ratio is the median of `--rounds` ratios. What is compared:
   (`protocol="seed"`) it goes by batches of 128 ("per batch").
 - tfo: squares of batches, so the loop goes by batches. Ours is the pass that
   makes fisher, orthoreg and tfo, of both protocols, at once.
+- grasp: the gradient of all, then by batches the gradient of what it makes with
+  a batch's own: a Hessian-vector product, on both sides.
 - rdt: a backward pass for each example and class; of the seed protocol for
   each batch of 32 and class. "rdt, whole filters" is `per_weight=False`. All
   classes are about as likely, so that none is left out: the dearest case; but
@@ -115,6 +117,25 @@ class Loops:
                 scores[place] = scores[place] + sums**2 * len(x[part]) / len(x)
         return scores
 
+    def grasp(self, x, y, temperature=200.0):
+        """w * (Hg), g the mean gradient and H its Hessian."""
+        weights = list(self.net.parameters())
+
+        def gradients(**options):
+            for at in range(0, len(x), BATCH):
+                part = slice(at, at + BATCH)
+                logits = self.net(x[part]) / temperature
+                loss = functional.cross_entropy(logits, y[part])
+                loss = loss * len(logits) / len(x)
+                yield torch.autograd.grad(loss, weights, **options)
+
+        total = [sum(parts) for parts in zip(*gradients(), strict=True)]
+        self.net.zero_grad()
+        for parts in gradients(create_graph=True):
+            pairs = zip(parts, total, strict=True)
+            sum((part * fixed).sum() for part, fixed in pairs).backward()
+        return [(w.detach() * w.grad).sum((1, 2, 3)) for w in self.kernels]
+
     def rdt(self, x, _, batch=1, times_weights=True):
         """sum_j p_j (dlog p_j / dw)^2, p and log p means over a batch."""
         squares = [torch.zeros_like(w) for w in self.kernels]
@@ -218,6 +239,7 @@ def figures():
     """Name -> (ours, partner, mark)."""
     model, loops = net(EVEN), Loops(EVEN)
     first = Ours(ours(model, "first order", batch_size=BATCH), BATCH, 4)
+    grasp = Ours(ours(model, "grasp", batch_size=BATCH), BATCH, 3)
     rdt = ours(model, "rdt", batch_size=BATCH)
     sure = ours(net(SURE), "rdt", batch_size=BATCH)
     whole = ours(model, "rdt", per_weight=False, batch_size=8)
@@ -227,6 +249,7 @@ def figures():
     return {
         "fisher, per example": (first, Theirs(loops.fisher, 64), 2),
         "fisher and tfo, per batch": (first, Theirs(loops.tfo, 2 * BATCH), 2),
+        "grasp": (grasp, Theirs(loops.grasp, 2 * BATCH), ""),
         "rdt": (Ours(rdt, 8, 3), Theirs(loops.rdt, 1), 5),
         "rdt, sure": (Ours(sure, 8, 4), Theirs(Loops(SURE).rdt, 1), 5),
         "rdt, loop": (Ours(rdt, 8, 3), Ours(jacobian, 8, 3), ""),

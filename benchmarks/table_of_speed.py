@@ -15,7 +15,7 @@ BESIDE = (
     *("model", "handled", "difference", "coupled there", "gathers here"),
     *("CPU s", "clone_model", "memory, MiB"),
 )
-SERVED = ("net", "channels gone", "FLOPs", "left")
+SERVED = ("net", "channels gone", "widths", "FLOPs", "left")
 RUNTIMES = ("SavedModel", "LiteRT", "Keras predict")
 
 
@@ -58,6 +58,17 @@ def orthoreg():
         yield figure, *seconds, ratio, mark, "orthoreg_step"
 
 
+def shapes():
+    """Rows: OrthoReg's penalties alone, of layers one by one."""
+    for row in read("orthoreg_shapes"):
+        figure = (
+            f"{row['net']}: {row['layers']} penalties / the same, "
+            f"{row['shapes']} shapes stacked"
+        )
+        times = [f"{row[x]} ms" for x in ("ours_cpu_ms", "stacked_cpu_ms")]
+        yield figure, *times, row["ratio"], "", "orthoreg_shapes"
+
+
 def scores():
     """Rows: scores by gradients."""
     for row in read("scores"):
@@ -87,33 +98,34 @@ def latency():
             )
             figure = (
                 f"{runtime}, least {name}: {worst['net']}, "
-                f"{worst['gone_percent']} %, batch {worst['batch']}"
+                f"{worst['gone_percent']} %, widths of {worst['round_to']}, "
+                f"batch {worst['batch']}"
             )
             times = [f"{worst[x]} ms" for x in ("cpu_ms", "dense_cpu_ms")]
             yield figure, *times, worst[column], mark, "latency"
 
 
 def sides():
-    """(model, our row, Torch-Pruning's) of each architecture."""
-    rows = read("against_torch_pruning")
-    return [
-        (ours["model"], ours, theirs)
-        for ours, theirs in zip(rows[::2], rows[1::2], strict=True)
-    ]
+    """model -> our row, and Torch-Pruning's if it knows a twin."""
+    found = {}
+    for row in read("against_torch_pruning"):
+        found.setdefault(row["model"], []).append(row)
+    return found
 
 
 def strip():
     """Rows: strip beside Torch-Pruning, and beside Keras's own copying."""
+    rows = sides().values()
     pairs = {
         "Torch-Pruning": [
-            (ours["cpu_s"], theirs["cpu_s"]) for _, ours, theirs in sides()
+            (row[0]["cpu_s"], row[1]["cpu_s"]) for row in rows if row[1:]
         ],
         "Keras's clone_model": [
-            (ours["cpu_s"], ours["clone_cpu_s"]) for _, ours, _ in sides()
+            (row[0]["cpu_s"], row[0]["clone_cpu_s"]) for row in rows
         ],
     }
     for partner, texts in pairs.items():
-        both = [tuple(map(float, pair)) for pair in texts if all(pair)]
+        both = [tuple(map(float, pair)) for pair in texts]
         middle = [statistics.median(side) for side in zip(*both, strict=True)]
         ratio = statistics.median(ours / theirs for ours, theirs in both)
         yield (
@@ -125,16 +137,18 @@ def strip():
 
 def beside():
     """Rows: strip and Torch-Pruning, architecture by architecture."""
-    for model, ours, theirs in sides():
-        coupled = float(theirs["coupled"] or "nan")
+    for model, rows in sides().items():
+        ours = rows[0]
+        coupled = "".join(row["coupled"] for row in rows[1:])
+        pairs = {
+            column: " / ".join(row[column] for row in rows)
+            for column in ("handled", "difference", "cpu_s", "peak_rise_mib")
+        }
         yield (
-            model,
-            *(f"{ours[x]} / {theirs[x]}" for x in ("handled", "difference")),
-            "" if coupled != coupled else f"{coupled:.0%}".replace("%", " %"),
-            ours["gathers"],
-            f"{ours['cpu_s']} / {theirs['cpu_s']}",
-            ours["clone_cpu_s"],
-            f"{ours['peak_rise_mib']} / {theirs['peak_rise_mib']}",
+            *(model, pairs["handled"], pairs["difference"]),
+            f"{float(coupled):.0%}".replace("%", " %") if coupled else "",
+            *(ours["gathers"], pairs["cpu_s"], ours["clone_cpu_s"]),
+            pairs["peak_rise_mib"],
         )
 
 
@@ -153,19 +167,24 @@ def served():
     for row in taken():
         key = row["net"], row["gone_percent"], row["round_to"]
         nets.setdefault(key, []).append(row)
-    for (net, gone, _), rows in nets.items():
+    for (net, gone, width), rows in sorted(nets.items(), key=_order):
         cells = []
         for runtime in RUNTIMES:
             both = [row for row in rows if row["runtime"] == runtime]
             speeds = " / ".join(row["speedup"] for row in both)
             cells.append(f"{speeds} ({both[-1]['efficiency']})")
         ratio, align = rows[0]["flops_ratio"], rows[0]["align"]
-        yield net, f"{gone} %", f"1/{ratio}", align, *cells
+        yield net, f"{gone} %", width, f"1/{ratio}", align, *cells
+
+
+def _order(item):
+    (net, gone, width), _ = item
+    return net, int(gone), int(width)
 
 
 def main():
     """Prints all."""
-    parts = (training, orthoreg, scores, latency, strip, start_up)
+    parts = (training, orthoreg, shapes, scores, latency, strip, start_up)
     show(SPEED, [row for part in parts for row in part()])
     show((*SERVED, *RUNTIMES), served())
     show(BESIDE, beside())

@@ -275,6 +275,8 @@ def _rotated(layer, tensor, plain):
 
 def _gathered(layer, tensor):
     """A gather as stock operations."""
+    if "float" in tensor.dtype and tensor.dtype != layer.compute_dtype:
+        tensor = ops.cast(tensor, layer.compute_dtype)  # as the layer does
     indices = np.array(layer.indices)
     axis = layer.axis % len(tensor.shape)
     last = axis == len(tensor.shape) - 1

@@ -22,9 +22,11 @@ class FiniteLoss(keras.callbacks.Callback):
         """Raises if the loss is NaN or infinite."""
         loss = logs["loss"]
         if not math.isfinite(loss):
+            together = self.model.steps_per_execution
+            first = f"{batch + 2 - together} to " if together > 1 else ""
             raise UserError(
                 "the loss must stay finite, but it did not at epoch "
-                f"{self._epoch + 1}, step {batch + 1}; the checkpoint of epoch "
-                f"{self._epoch} is kept (try a lower --learning_rate or "
-                f"--warmup_epochs). Received: loss={loss}"
+                f"{self._epoch + 1}, step {first}{batch + 1}; the checkpoint "
+                f"of epoch {self._epoch} is kept (try a lower "
+                f"--learning_rate or --warmup_epochs). Received: loss={loss}"
             )

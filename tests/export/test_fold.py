@@ -192,6 +192,19 @@ def test_gathers_of_few_channels_become_kernels(shape, width, dtype):
     assert not rrelu_tf.profile(folded).trainable_params
 
 
+@pytest.mark.parametrize("indices", [[-1, 2, 3, -1], [3, -1, 0]])
+@pytest.mark.parametrize("axis", [-1, 1])
+def test_gathers_keep_their_precision(indices, axis):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    inputs = keras.Input((5, 5, 4))  # float32
+    gather = ChannelGather(indices, axis=axis, fill=0.3, name="gather")
+    model = keras.Model(inputs, gather(inputs))
+    folded = rrelu_tf.fold(model)
+    x = np.random.default_rng(0).normal(size=(3, 5, 5, 4)).astype("float32")
+    assert folded(x).dtype == model(x).dtype == "bfloat16"
+    assert np.array_equal(folded(x), model(x))
+
+
 def test_gathers_of_neighbours_become_slices_and_zeros():
     inputs = keras.Input((5, 5, 8))
     gather = ChannelGather([-1, -1, 2, 3, 4, -1], name="gather")

@@ -165,3 +165,24 @@ def test_directions_at_once_are_one_after_the_other(dtype, monkeypatch):
         tolerance = 1e-4 if dtype == "float32" else 1e-11
         np.testing.assert_allclose(found[key], values, tolerance)
         np.testing.assert_allclose(few[key], values, tolerance)
+
+
+def test_directions_at_once_of_shared_grouped_and_sequence_layers(zoo, images):
+    """A batch of 32 has four directions at once, one of 1 a single one."""
+    close(of(zoo, images, batch_size=32), of(zoo, images, batch_size=1))
+
+
+def test_directions_at_once_in_mixed_precision():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    image = keras.Input((6, 6, 4))
+    x = layers.Conv2D(4, 3, groups=2, padding="same", name="grouped")(image)
+    x = layers.Conv2D(6, 3, strides=2, activation="tanh", name="strides")(x)
+    x = layers.Dense(5, activation="tanh", name="pixels")(x)
+    x = layers.Flatten()(x)
+    x = layers.Dense(30, dtype="float32")(x)
+    model = keras.Model(image, x)
+    images = np.random.default_rng(0).normal(size=(9, 6, 6, 4))
+    found = of(model, images, batch_size=32)
+    expected = of(model, images, batch_size=1)
+    for key, values in expected.items():
+        np.testing.assert_allclose(found[key], values, 0.05)
