@@ -76,8 +76,10 @@ def stripped(model, share, round_to):
     if not gathers(found["gather"]):
         return {"gather": found["gather"]}, "gather"
     taken = small("auto", "auto")
-    same = [name for name in ("gather", "couple") if like(taken, found[name])]
-    return found, same[0] if same else ""
+    (same, *_) = [
+        name for name in ("gather", "couple") if like(taken, found[name])
+    ]
+    return found, same
 
 
 def gathers(model):

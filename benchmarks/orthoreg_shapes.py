@@ -24,7 +24,10 @@ import tensorflow as tf
 
 from rrelu_tf import filters, gram
 
-COLUMNS = ("net", "layers", "shapes", "ours_cpu_ms", "stacked_cpu_ms", "ratio")
+COLUMNS = (
+    *("net", "layers", "shapes", "ours_cpu_ms", "stacked_cpu_ms", "ratio"),
+    *("ours_wall_ms", "stacked_wall_ms"),
+)
 
 
 def one_by_one(kernels):
@@ -75,15 +78,18 @@ def measure(net, rounds):
     pairs = []
     for number in range(rounds):
         turn = calls if number % 2 else calls[::-1]
-        seen = [orthoreg_step.cpu_s(call) for call in turn]
+        seen = [orthoreg_step.seconds(call) for call in turn]
         pairs.append(seen if number % 2 else seen[::-1])
-    sides = zip(*pairs, strict=True)
-    own, stack = (1000 * statistics.median(side) for side in sides)
-    ratio = statistics.median(a / b for a, b in pairs)
+    own, stack = (
+        [1000 * statistics.median(clock) for clock in zip(*side, strict=True)]
+        for side in zip(*pairs, strict=True)
+    )
+    ratio = statistics.median(a[0] / b[0] for a, b in pairs)
     shapes = len({kernel.shape for kernel in kernels})
     return (
         *(net, len(kernels), shapes),
-        *(f"{own:.1f}", f"{stack:.1f}", f"{ratio:.2f}"),
+        *(f"{own[0]:.1f}", f"{stack[0]:.1f}", f"{ratio:.2f}"),
+        *(f"{own[1]:.1f}", f"{stack[1]:.1f}"),
     )
 
 

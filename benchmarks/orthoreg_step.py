@@ -31,15 +31,18 @@ from rrelu_tf.training.recipe import Recipe
 
 NETS = ("vgg13", "resnet34")
 STRENGTH = 1e-2
-COLUMNS = ("net", "framework", "orthoreg", "step_cpu_s", "over_without")
+COLUMNS = (
+    *("net", "framework", "orthoreg"),
+    *("step_cpu_s", "over_without", "step_wall_s"),
+)
 BATCH = 128
 
 
-def cpu_s(call):
-    """CPU seconds of one call."""
-    start = time.process_time()
+def seconds(call):
+    """(CPU, wall-clock) seconds of one call."""
+    start = time.process_time(), time.perf_counter()
     call()
-    return time.process_time() - start
+    return time.process_time() - start[0], time.perf_counter() - start[1]
 
 
 def examples():
@@ -103,7 +106,7 @@ def torch_penalty(model):
 
 
 def steps(net, rounds):
-    """dict: (framework, orthoreg) -> CPU seconds of steps, taken in turns."""
+    """dict: (framework, orthoreg) -> `seconds` of steps, taken in turns."""
     calls = {
         ("rrelu_tf", "without"): step(net, 0)[0],
         ("rrelu_tf", "with"): step(net, STRENGTH)[0],
@@ -114,7 +117,7 @@ def steps(net, rounds):
     for number in range(rounds):
         order = [*calls] if number % 2 == 0 else [*reversed(calls)]
         for name in order:
-            times[name].append(cpu_s(calls[name]))
+            times[name].append(seconds(calls[name]))
     return times
 
 
@@ -136,7 +139,7 @@ def penalties(net, rounds):
     for kernel in filters.of(model):
         gradient = penalised(kernel.variable)
         gradient()
-        times = [cpu_s(gradient) for _ in range(rounds)]
+        times = [seconds(gradient)[0] for _ in range(rounds)]
         shape = " x ".join(map(str, kernel.variable.shape))
         yield kernel.key, shape, 1000 * statistics.median(times)
 
@@ -167,13 +170,14 @@ def main():
 
 
 def rows(net, rounds):
-    """Of `COLUMNS`: median CPU seconds, median ratio in a round."""
+    """Of `COLUMNS`: median seconds, median ratio of CPU time in a round."""
     times = steps(net, rounds)
     for (framework, variant), seen in times.items():
         pairs = zip(seen, times[framework, "without"], strict=True)
-        ratio = statistics.median(one / other for one, other in pairs)
-        median = statistics.median(seen)
-        yield net, framework, variant, f"{median:.3f}", f"{ratio:.3f}"
+        ratio = statistics.median(one[0] / other[0] for one, other in pairs)
+        cpu, wall = map(statistics.median, zip(*seen, strict=True))
+        figures = (f"{figure:.3f}" for figure in (cpu, ratio, wall))
+        yield net, framework, variant, *figures
 
 
 if __name__ == "__main__":

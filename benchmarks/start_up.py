@@ -3,9 +3,10 @@
     python benchmarks/start_up.py
 
 Each is a process of its own, partners by turns: `bin/train --help` beside
-Python alone, and `import rrelu_tf` beside the import of TensorFlow with Keras
-alone. CPU time (user + system), wall-clock beside it, medians of `--rounds`
-after one that fills caches; a ratio is the median of the rounds' ratios.
+Python alone; `import rrelu_tf`, and the use of its every name, beside the
+import of TensorFlow with Keras alone. CPU time (user + system), wall-clock
+beside it, medians of `--rounds` after one that fills caches; a ratio is the
+median of the rounds' ratios.
 Writes `benchmarks/results/start_up.csv`.
 """
 
@@ -20,11 +21,27 @@ import time
 
 ROOT = pathlib.Path(__file__).parent.parent
 PATH = pathlib.Path(__file__).parent / "results" / "start_up.csv"
+# A module of the library is loaded when a name of it is first used.
+_EVERY = (
+    "import tensorflow, keras, rrelu_tf; "
+    "[getattr(rrelu_tf, name) for name in dir(rrelu_tf)]"
+)
 # Name -> (ours, partner, most seconds, at most so many times the partner's).
 FIGURES = {
-    "bin/train --help": (["bin/train", "--help"], ["-c", ""], 1.0, ""),
-    "import rrelu_tf": (
+    "bin/train --help / Python alone": (
+        ["bin/train", "--help"],
+        ["-c", ""],
+        1.0,
+        "",
+    ),
+    "import rrelu_tf / import tensorflow, keras": (
         ["-c", "import tensorflow, keras, rrelu_tf"],
+        ["-c", "import tensorflow, keras"],
+        "",
+        1.1,
+    ),
+    "rrelu_tf's every name / import tensorflow, keras": (
+        ["-c", _EVERY],
         ["-c", "import tensorflow, keras"],
         "",
         1.1,

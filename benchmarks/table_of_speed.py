@@ -15,6 +15,11 @@ BESIDE = (
     *("model", "handled", "difference", "coupled there", "gathers here"),
     *("CPU s", "clone_model", "memory, MiB"),
 )
+PROFILE = (
+    *("net", "step", "convolutions", "norms", "element by element"),
+    *("pads, pools", "variables", "other operations", "framework"),
+    *("tensors at the peak", "holes"),
+)
 SERVED = ("net", "channels gone", "widths", "FLOPs", "left")
 RUNTIMES = ("SavedModel", "LiteRT", "Keras predict")
 
@@ -152,6 +157,18 @@ def beside():
         )
 
 
+def profile():
+    """Rows: what the profiler saw of a training step."""
+    for row in read("profile_step"):
+        shares = (
+            *("convolutions", "norms", "elementwise", "pads_and_pools"),
+            *("variables", "others", "framework"),
+        )
+        cells = [f"{100 * float(row[name]):.1f} %" for name in shares]
+        held, holes = f"{row['held_mib']} MiB", row["holes"]
+        yield row["net"], row["partner"], *cells, held, holes
+
+
 def start_up():
     """Rows: commands and imports."""
     for row in read("start_up"):
@@ -186,6 +203,7 @@ def main():
     """Prints all."""
     parts = (training, orthoreg, shapes, scores, latency, strip, start_up)
     show(SPEED, [row for part in parts for row in part()])
+    show(PROFILE, profile())
     show((*SERVED, *RUNTIMES), served())
     show(BESIDE, beside())
 

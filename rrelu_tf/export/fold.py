@@ -292,8 +292,12 @@ def _gathered(layer, tensor):
         made = ops.take(tensor, np.maximum(indices, 0).tolist(), axis=axis)
         if not there.all():
             made = ops.multiply(made, there.astype(tensor.dtype).reshape(shape))
-    # Not ops.add, which takes what looks like a bias along the last axis.
-    return ops.subtract(made, -fill.reshape(shape)) if fill.any() else made
+    if fill.any():
+        # Not ops.add, which takes what looks like a bias along the last axis.
+        made = ops.subtract(made, -fill.reshape(shape))
+    # For the name: the outputs of a model are called after it.
+    name, dtype = layer.name, layer.dtype_policy
+    return layers.Activation("linear", name=name, dtype=dtype)(made)
 
 
 def _cut(tensor, indices, axis):

@@ -58,20 +58,41 @@ def test_wide_and_integer_inputs_are_gathered_alike(width, dtype):
 
 
 @CASES
-def test_gradients_are_the_transposed_map(indices):
-    x, upstream = tf.constant(normal(3, WIDTH)), normal(3, len(indices))
-    layer = ChannelGather(indices, dtype="float64")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(3,), (3, 2, 4)])
+def test_gradients_are_the_transposed_map(indices, shape, dtype):
+    x = tf.constant(normal(*shape, WIDTH).astype(dtype))
+    upstream = normal(*shape, len(indices)).astype(dtype)
+    layer = ChannelGather(indices, dtype=dtype)
     with tf.GradientTape() as tape:
         tape.watch(x)
         loss = tf.reduce_sum(layer(x) * upstream)
     gradient = tape.gradient(
         loss, x, unconnected_gradients=tf.UnconnectedGradients.ZERO
     )
-    expected = np.zeros((3, WIDTH))
+    expected = np.zeros((*shape, WIDTH))
     for place, index in enumerate(indices):
         if index >= 0:
-            expected[:, index] += upstream[:, place]
-    np.testing.assert_allclose(gradient, expected, rtol=1e-14)
+            expected[..., index] += upstream[..., place]
+    tolerance = {"float32": 1e-6, "float64": 1e-14}[dtype]
+    np.testing.assert_allclose(gradient, expected, tolerance, tolerance)
+
+
+@CASES
+@pytest.mark.parametrize("axis", [1, -1])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_fill_takes_the_place_of_no_channel_along_any_axis(
+    indices, axis, dtype
+):
+    x = normal(2, WIDTH, WIDTH).astype(dtype)
+    fill = normal(len(indices)).astype(dtype)
+    outputs = ChannelGather(
+        indices, axis=axis, fill=fill.tolist(), dtype=dtype
+    )(x)
+    along = np.moveaxis(x, axis, -1)
+    expected = written_out(along, indices)
+    expected[..., np.array(indices) < 0] = fill[np.array(indices) < 0]
+    assert np.array_equal(outputs, np.moveaxis(expected, -1, axis))
 
 
 @CASES

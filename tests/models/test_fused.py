@@ -6,14 +6,16 @@ import pytest
 
 import rrelu_tf
 from rrelu_tf import models
+from rrelu_tf.data import Preprocessing
+from rrelu_tf.export import portable
 
 NAMES = ("resnet8", "wrn_10_1", "mobilenet_v1", "preact_resnet11")
 
 
-def create(fused):
+def create(fused, name="resnet8"):
     keras.utils.set_random_seed(0)
     return models.create(
-        "resnet8",
+        name,
         num_classes=3,
         input_shape=(8, 8, 3),
         activation="rrelu",
@@ -27,10 +29,15 @@ def batch():
     return images, np.arange(16) % 3
 
 
-def test_training_steps_are_equal():
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [("resnet8", "float32"), ("resnet8", "float64"), ("wrn_10_1", "float32")],
+)
+def test_training_steps_are_equal(name, dtype):
+    keras.config.set_dtype_policy(dtype)
     trained = []
     for fused in (True, False):
-        model = create(fused)
+        model = create(fused, name)
         model.compile(
             keras.optimizers.SGD(0.01, momentum=0.9),
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -69,6 +76,27 @@ def test_one_is_saved_stripped_and_folded_as_the_other(tmp_path):
         np.testing.assert_allclose(
             fast(images), plain(images), rtol=1e-4, atol=1e-4
         )
+
+
+def test_one_is_exported_as_the_other(tmp_path):
+    pytest.importorskip("ai_edge_litert")
+    preprocessing = Preprocessing(
+        image_shape=(8, 8, 3), mean=[0.0] * 3, std=[1.0] * 3
+    )
+    files = []
+    for fused in (True, False):
+        model = create(fused)
+        model(batch()[0], training=True)  # moves the statistics
+        (written,) = portable.write(
+            model,
+            tmp_path / str(fused),
+            ["litert"],
+            preprocessing=preprocessing,
+        )
+        files.append(portable.FORMATS["litert"].load(written.path))
+    pixels = np.random.default_rng(1).uniform(0, 255, (4, 8, 8, 3))
+    logits = [np.asarray(load(pixels.astype("float32"))) for load in files]
+    np.testing.assert_allclose(*logits, rtol=1e-4, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", NAMES)

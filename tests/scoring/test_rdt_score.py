@@ -169,7 +169,9 @@ def test_directions_at_once_are_one_after_the_other(dtype, monkeypatch):
 
 def test_directions_at_once_of_shared_grouped_and_sequence_layers(zoo, images):
     """A batch of 32 has four directions at once, one of 1 a single one."""
-    close(of(zoo, images, batch_size=32), of(zoo, images, batch_size=1))
+    for options in ({}, {"times_weights": False, "over_mean": True}):
+        at_once = of(zoo, images, batch_size=32, **options)
+        close(at_once, of(zoo, images, batch_size=1, **options))
 
 
 def test_directions_at_once_in_mixed_precision():

@@ -17,7 +17,7 @@ OPTIONS = {"arch": "fcnn", "epochs": 2, "batch_size": 108}
 
 @pytest.mark.parametrize(
     ("arch", "dtype"),
-    [("fcnn", "float32"), ("resnet8", "float32"), ("fcnn", "float64")],
+    [("fcnn", "float32"), ("resnet8", "float32"), ("resnet8", "float64")],
 )
 def test_steps_in_one_execution_give_the_same_weights(tmp_path, arch, dtype):
     keras.config.set_dtype_policy(dtype)
