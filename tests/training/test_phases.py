@@ -110,7 +110,9 @@ def test_the_best_epoch_is_one_of_the_second_step(history):
     assert history[0].best_epoch in (3, 4)
 
 
-@pytest.mark.parametrize("epochs", [1, 2, 3])
+@pytest.mark.parametrize(
+    "epochs", [1, 2, pytest.param(3, marks=pytest.mark.slow)]
+)
 def test_one_command_goes_on_wherever_it_was_stopped(
     epochs, history, tmp_path, monkeypatch
 ):

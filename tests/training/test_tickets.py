@@ -77,7 +77,7 @@ def test_the_ticket_is_what_pruning_the_run_draws(whole):
         np.testing.assert_array_equal(mask, keep[key])
 
 
-@pytest.mark.parametrize("epoch", [1, 3])
+@pytest.mark.parametrize("epoch", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_run_that_was_killed_draws_the_same_ticket(
     whole, tmp_path, epoch, monkeypatch
 ):
