@@ -8,9 +8,15 @@ from keras import layers
 
 
 @pytest.fixture
-def zoo():
-    """A float64 model with every kind of layer that has filters."""
-    keras.config.set_dtype_policy("float64")
+def dtype():
+    """Of `zoo`; a test's own parameter takes this one's place."""
+    return "float64"
+
+
+@pytest.fixture
+def zoo(dtype):
+    """A model with every kind of layer that has filters."""
+    keras.config.set_dtype_policy(dtype)
     image = keras.Input((6, 6, 4))
     shared = layers.Conv2D(
         4, 3, padding="same", activation="tanh", name="twice"

@@ -19,7 +19,11 @@ def images():
 
 @pytest.fixture
 def model():
-    keras.config.set_dtype_policy("float64")
+    return create("float64")
+
+
+def create(dtype):
+    keras.config.set_dtype_policy(dtype)
     image = keras.Input((4, 4, 2))
     x = layers.Conv2D(3, 2, activation="tanh", name="conv")(image)
     x = layers.BatchNormalization(name="norm")(x)
@@ -71,11 +75,11 @@ def expected(model, images, labels, chosen, temperature=200.0):
     return {key: value + parts[f"{key}/bias"] for key, value in kernels.items()}
 
 
-def close(found, truth):
+def close(found, truth, near=1e-4):
     assert list(found) == list(truth)
     for key, values in truth.items():
         largest = np.abs(values).max()
-        np.testing.assert_allclose(found[key], values, atol=1e-4 * largest)
+        np.testing.assert_allclose(found[key], values, atol=near * largest)
     assert min(values.min() for values in found.values()) < 0
 
 
@@ -95,6 +99,14 @@ def test_it_is_that_of_the_hessian(model, images, options, chosen):
     chosen = np.array(chosen)
     temperature = {"temperature": options.get("temperature", 200.0)}
     close(found, expected(model, images, _LABELS, chosen, **temperature))
+
+
+def test_in_float32_it_is_that_of_the_hessian_in_float64(model, images):
+    truth = expected(model, images, _LABELS, np.arange(9), temperature=1.0)
+    found = rrelu_tf.score(
+        create("float32"), "grasp", (images, _LABELS), temperature=1.0
+    )
+    close(found, truth, 1e-3)
 
 
 def test_classes_weigh_alike_however_many_examples_they_have(model, images):
