@@ -27,7 +27,9 @@ class Rotated(keras.layers.Layer, abc.ABC):
         slope_constraint: a Keras constraint.
         fused: bool, whether in training the gradients may come out of batch
             normalisation's kernels (`slope_gradients`); equal up to rounding.
-            Saved only if False.
+            An `RReLU` behind a fused norm then hands its gradient to what the
+            norm reads: asked for by the norm's output, it is missing; take
+            that with False. Saved only if False.
         **kwargs: `name`, `dtype`, `trainable`, as for every Keras layer.
 
     Input shape:

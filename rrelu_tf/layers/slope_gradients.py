@@ -88,6 +88,7 @@ def scale_normalized(features, slope, source):
     The gradient of a normalisation of scale `slope * gamma`, by `g m`, is that
     of x; it brings s = sum(g m x_hat) and o = sum(g m), so that gamma's is
     `slope * s`, beta's `slope * o`, and the slope's `gamma * s + beta * o`.
+    `features` has no gradient of its own, nor has what it was made of, but x.
 
     Args:
         features: `(batch, height, width, channels)`.

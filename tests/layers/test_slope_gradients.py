@@ -91,6 +91,20 @@ def test_another_reader_of_the_norm_adds_its_gradient():
     assert_near(*results, 1e-5)
 
 
+def test_what_lies_between_norm_and_slope_has_a_gradient_only_if_plain():
+    found = []
+    for fused in (True, False):
+        (norm, rotated), _ = chain(RReLU, True, fused, "float32")
+        x = tf.random.stateless_normal(SHAPE, (1, 2))
+        with tf.GradientTape() as tape:
+            normalized = norm(x, training=True)
+            loss = tf.reduce_sum(rotated(normalized, training=True))
+        found.append(tape.gradient(loss, normalized))
+    assert found[0] is None
+    expected = rotated.slope * tf.cast(normalized > 0, "float32")
+    assert_near(numbers([found[1]]), numbers([expected]), 1e-6)
+
+
 def test_second_derivatives_are_those_of_plain_layers():
     results = []
     for fused in (True, False):
