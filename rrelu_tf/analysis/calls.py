@@ -15,12 +15,15 @@ class Call:
         layer: the Keras layer or operation.
         inputs: tuples, shapes of what it reads, with the batch axis.
         outputs: tuples, shapes of what it makes.
+        makers: the layers that made what it reads, None for what enters the
+            model, or a model that is nested in it.
     """
 
     key: str
     layer: Any
     inputs: tuple
     outputs: tuple
+    makers: tuple
 
 
 def calls(model):
@@ -44,6 +47,7 @@ def calls(model):
 def _walk(traced, inputs, prefix):
     """(calls, output tensors) of a graph called on `inputs`."""
     tensors = dict(zip(traced.inputs, inputs, strict=True))
+    makers = {}
     # A nested model may be called on other sizes than it was made with.
     resized = any(
         tensors[number].shape != traced.tensors[number].shape
@@ -62,6 +66,8 @@ def _walk(traced, inputs, prefix):
             if resized:
                 made = node.call(node.layer.compute_output_spec, read)
             shapes = (tuple(t.shape for t in side) for side in (read, made))
-            found.append(Call(key, node.layer, *shapes))
+            by = tuple(makers.get(number) for number in node.inputs)
+            found.append(Call(key, node.layer, *shapes, by))
+            makers.update(dict.fromkeys(node.outputs, node.layer))
         tensors.update(zip(node.outputs, made, strict=True))
     return found, [tensors[number] for number in traced.outputs]

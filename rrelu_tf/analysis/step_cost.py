@@ -7,7 +7,7 @@ import keras
 
 from rrelu_tf.analysis import macs
 from rrelu_tf.analysis.calls import calls
-from rrelu_tf.layers import Rotated
+from rrelu_tf.layers import BatchNormalization, Rotated, RReLU
 
 # Passes over a tensor of the output's size, (reads, writes), forward and
 # backward, each operation by itself. A normalisation reads its input for the
@@ -18,6 +18,9 @@ _PASSES = {
     keras.layers.LayerNormalization: ((2, 1), (4, 1)),
     Rotated: ((2, 2), (5, 2)),
 }
+# Behind a norm its gradient brings the slopes' (`layers.slope_gradients`), and
+# the rectifier's is left.
+_BEHIND_NORM = ((2, 2), (2, 1))
 # Layers that a compiler merges with the one that made their input.
 _FUSED = (
     *(keras.layers.Activation, keras.layers.ReLU, Rotated),
@@ -140,7 +143,7 @@ def step_cost(model, batch_size, *, fused=False, element_bytes=4):
             # Other inputs than the one that is being made are read.
             elements += read - made if read > made else 0
         else:
-            elements += _passes(call.layer, read, made)
+            elements += _passes(call, read, made)
             launches += 2
     trained = sum(math.prod(v.shape) for v in model.trainable_variables)
     return StepCost(
@@ -151,13 +154,25 @@ def step_cost(model, batch_size, *, fused=False, element_bytes=4):
     )
 
 
-def _passes(layer, read, made):
+def _passes(call, read, made):
     """Elements read and written, forward and backward."""
+    if _is_behind_norm(call):
+        return made * sum(map(sum, _BEHIND_NORM))
     for kind, passes in _PASSES.items():
-        if isinstance(layer, kind):
+        if isinstance(call.layer, kind):
             return made * sum(map(sum, passes))
     # Inputs to the output; then gradient and output to the inputs' gradients.
     return read + made + 2 * made + read
+
+
+def _is_behind_norm(call):
+    """Whether slopes have their gradient from the norm that is read."""
+    return (
+        isinstance(call.layer, RReLU)
+        and isinstance(call.makers[0], BatchNormalization)
+        and call.layer.fused
+        and call.makers[0].fused
+    )
 
 
 def _size(shape):

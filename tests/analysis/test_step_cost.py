@@ -5,11 +5,11 @@ from rrelu_tf import layers
 from rrelu_tf.analysis.step_cost import Device, exchanged, step_cost
 
 
-def net():
+def net(norm=keras.layers.BatchNormalization):
     """A convolution, a norm, an activation and a sum, 4 x 4 of 3 to 8."""
     inputs = keras.Input((4, 4, 3))
     x = keras.layers.Conv2D(8, 3, padding="same", use_bias=False)(inputs)
-    y = layers.RReLU()(keras.layers.BatchNormalization()(x))
+    y = layers.RReLU()(norm()(x))
     return keras.Model(inputs, keras.layers.Add()([x, y]))
 
 
@@ -24,6 +24,16 @@ def test_operations_bytes_and_launches_are_those_counted_by_hand():
     assert cost.bytes == 4 * elements + 5 * 4 * trained
     assert cost.launches == 3 + 2 + 2 + 2 + 4
     assert cost.gradient_bytes == 4 * trained
+
+
+def test_slopes_behind_a_fused_norm_cost_no_pass_of_their_own():
+    made = 2 * 16 * 8
+    plain, behind = (
+        step_cost(net(norm), 2)
+        for norm in (keras.layers.BatchNormalization, layers.BatchNormalization)
+    )
+    assert plain.bytes - behind.bytes == 4 * made * (5 + 2 - 2 - 1)
+    assert plain.launches == behind.launches
 
 
 def test_fusing_leaves_the_operations_and_saves_passes_and_launches():
