@@ -6,7 +6,8 @@ Torch-Pruning runs in its own environment (`torch_pruning_side.py`): that of
 `--torch_python`, else one that is made in `.venv/torch_pruning` by pip, once.
 Both get random weights and statistics, never trained ones, and take away half
 of the channels of every layer that they can. Each architecture, and each tool,
-has a process of its own; what torchvision does not have gets our row alone.
+has a process of its own, of one thread, and they take turns, round by round;
+what torchvision does not have gets our row alone.
 Columns, ours and theirs:
 
 - difference: stripped against masked, the largest over the largest output, in
@@ -16,26 +17,28 @@ Columns, ours and theirs:
 - coupled: share of them that go only together with channels of another layer
   (those of a depthwise one do not count as others).
 - gathers: how many the stripped model has, the price of coupling nothing.
-- cpu_s: user + system, median of seven. Ours takes a model that is masked;
-  theirs includes tracing, and the scores.
-- clone_cpu_s: of Keras's own `clone_model`, which makes as many layers anew, by
-  turns with ours.
+- cpu_s, wall_s: user + system, and by the clock, medians of seven rounds. Ours
+  takes a model that is masked; theirs includes tracing, and the scores.
+- clone_cpu_s, clone_wall_s: of Keras's own `clone_model`, which makes as many
+  layers anew, after ours in each round.
 - peak_rise_mib: over what was resident before. Ours is a new model beside the
   source; theirs changes the model in place.
 
-Writes `benchmarks/results/against_torch_pruning.csv` (`--only` replaces the
-rows it names).
+Writes `benchmarks/results/against_torch_pruning.csv` as it goes (`--only`
+replaces the rows it names; `--times` only what rows cost, which must be there).
 """
 
-import json
 import pathlib
 import statistics
 import subprocess
+import sys
 import venv
 
 import applications
 import keras
 import memory
+import rounds
+import tensorflow as tf
 from absl import app, flags
 
 import rrelu_tf
@@ -43,6 +46,7 @@ import rrelu_tf
 _HERE = pathlib.Path(__file__).resolve().parent
 _FILE = "against_torch_pruning.csv"
 _ROUNDS = 7
+_SECONDS = ("cpu_s", "wall_s", "clone_cpu_s", "clone_wall_s")
 _TWINS = {  # keras.applications -> torchvision, input size
     "ResNet50": ("resnet50", 224),
     "DenseNet121": ("densenet121", 224),
@@ -74,19 +78,40 @@ _TWINS = {  # keras.applications -> torchvision, input size
 }
 
 
-def measure(name):
-    """Our side of one architecture, as a dict."""
+def serve(name):
+    """Plays the rounds of our side of one architecture."""
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
     model = applications.create(name)
     keep = applications.halves(model)
     masked = applications.masked(model, keep)
-    seconds, clones, rises = [], [], []
-    for _ in range(_ROUNDS):
-        small, spent, rise = memory.cost(lambda: rrelu_tf.strip(masked))
-        seconds.append(spent)
-        rises.append(rise)
-        _, spent, _ = memory.cost(lambda: keras.models.clone_model(masked))
-        clones.append(spent)
-    gathers = [x for x in small.layers if type(x).__name__ == "ChannelGather"]
+    costs, clones, last = [], [], {}
+
+    def play():
+        last["small"], cost = memory.cost(lambda: rrelu_tf.strip(masked))
+        costs.append(cost)
+        _, cost = memory.cost(lambda: keras.models.clone_model(masked))
+        clones.append(cost)
+
+    def finish():
+        median = statistics.median
+        checked = {}
+        if not flags.FLAGS.times:
+            checked = check(model, keep, masked, last["small"])
+        return {
+            **checked,
+            "cpu_s": median(cost.cpu_s for cost in costs),
+            "wall_s": median(cost.wall_s for cost in costs),
+            "clone_cpu_s": median(cost.cpu_s for cost in clones),
+            "clone_wall_s": median(cost.wall_s for cost in clones),
+            "peak_rise_mib": costs[0].rise_mib,
+        }
+
+    rounds.serve(play, finish)
+
+
+def check(model, keep, masked, small):
+    """What strip made, and what it can make, as a dict."""
     stays = applications.left(keep, small)
     # The other half, to know of every channel.
     others = {key: ~those for key, those in keep.items()}
@@ -98,10 +123,9 @@ def measure(name):
         "difference": rrelu_tf.verify(masked, small, samples=1).relative,
         "reachable": 1 - left / total,
         "coupled": left / total,  # masked alone, and could not go alone
-        "gathers": len(gathers),
-        "seconds": statistics.median(seconds),
-        "clone": statistics.median(clones),
-        "peak_rise_mib": rises[0],
+        "gathers": sum(
+            type(layer).__name__ == "ChannelGather" for layer in small.layers
+        ),
     }
 
 
@@ -119,20 +143,29 @@ def torch_python():
     return str(python)
 
 
-def row(name, tool, made):
-    """A tool's row of the table."""
+def row(name, tool, made, old):
+    """A tool's row of the table; `old` has what was not checked again."""
     if "error" in made:
         return {"model": name, "tool": tool, "handled": made["error"]}
+    checked = (
+        {
+            "model": name,
+            "tool": tool,
+            "handled": "yes" if made["difference"] <= 1e-10 else "not equal",
+            "difference": f"{made['difference']:.1e}",
+            "reachable": f"{made['reachable']:.3f}",
+            "coupled": f"{made['coupled']:.3f}",
+            "gathers": made.get("gathers", ""),
+        }
+        if "difference" in made
+        else old
+    )
     return {
-        "model": name,
-        "tool": tool,
-        "handled": "yes" if made["difference"] <= 1e-10 else "not equal",
-        "difference": f"{made['difference']:.1e}",
-        "reachable": f"{made['reachable']:.3f}",
-        "coupled": f"{made['coupled']:.3f}",
-        "gathers": made.get("gathers", ""),
-        "cpu_s": f"{made['seconds']:.2f}",
-        "clone_cpu_s": f"{made['clone']:.2f}" if "clone" in made else "",
+        **checked,
+        **{
+            column: f"{made[column]:.2f}" if column in made else ""
+            for column in _SECONDS
+        },
         "peak_rise_mib": f"{made['peak_rise_mib']:.0f}",
     }
 
@@ -140,18 +173,20 @@ def row(name, tool, made):
 def main(_):
     """Measures, prints and writes the table."""
     if flags.FLAGS.model:
-        print(json.dumps(measure(flags.FLAGS.model)))
+        serve(flags.FLAGS.model)
         return
     theirs, python = str(_HERE / "torch_pruning_side.py"), torch_python()
-    run, path = applications.in_own_process, applications.RESULTS / _FILE
+    path = applications.RESULTS / _FILE
     rows = {(old["model"], old["tool"]): old for old in applications.read(path)}
     for name in flags.FLAGS.only or _names():
-        sides = {"rrelu_tf": run(__file__, f"--model={name}")}
+        sides = {"rrelu_tf": [sys.executable, __file__, f"--model={name}"]}
         if name in _TWINS:
             twin = [str(about) for about in _TWINS[name]]
-            sides["Torch-Pruning 1.6.1"] = run(theirs, *twin, python=python)
-        for tool, made in sides.items():
-            rows[name, tool] = row(name, tool, made)
+            sides["Torch-Pruning 1.6.1"] = [python, theirs, *twin]
+        if flags.FLAGS.times:
+            sides = {tool: [*side, "--times"] for tool, side in sides.items()}
+        for tool, made in rounds.by_turns(sides, _ROUNDS).items():
+            rows[name, tool] = row(name, tool, made, rows.get((name, tool)))
             print(rows[name, tool], flush=True)
         applications.write(path, _ordered(rows))
     applications.show(_ordered(rows), "Half of the channels, random weights")
@@ -171,5 +206,6 @@ def _ordered(rows):
 if __name__ == "__main__":
     flags.DEFINE_string("torch_python", None, "A Python with Torch-Pruning.")
     flags.DEFINE_string("model", None, "Measures our side of this one, here.")
+    flags.DEFINE_bool("times", False, "Measures what it costs alone.")
     flags.DEFINE_list("only", None, "These alone; all when not given.")
     app.run(main)

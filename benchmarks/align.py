@@ -4,14 +4,15 @@
 
 Each network keeps half of its FLOPs, chosen by the L1 size of random filters
 (widths and time are real, accuracy is not asked). Latency: CPU time of a batch
-of 8 at 224 x 224, in turns with the source, medians of 11. Beside it, what
-`rrelu_tf.strip.cpu_cost` has on paper, which "auto" goes by. Writes
-`benchmarks/results/align.csv`.
+of 8 at 224 x 224 in one thread, and by the clock, in turns with the source,
+medians of 11. Beside it, what `rrelu_tf.strip.cpu_cost` has on paper, which
+"auto" goes by. Writes `benchmarks/results/align.csv`.
 """
 
 import applications
 import keras
 import numpy as np
+import tensorflow as tf
 
 import rrelu_tf
 from rrelu_tf.analysis.latency import compare
@@ -62,11 +63,16 @@ def measure(name, align):
         ),
         "cpu_before_ms": round(times.before.cpu_ms, 1),
         "cpu_after_ms": round(times.after.cpu_ms, 1),
+        "wall_percent": round(100 * times.wall_ratio, 1),
+        "wall_before_ms": round(times.before.wall_ms, 1),
+        "wall_after_ms": round(times.after.wall_ms, 1),
     }
 
 
 def main():
     """Measures, prints and writes the table."""
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
     rows = [
         measure(name, align)
         for name in _NETWORKS

@@ -164,7 +164,7 @@ def measure(name):
     keep = halves(source)
     before = rrelu_tf.profile(source)
     model = masked(source, keep)
-    small, _, rise = memory.cost(lambda: rrelu_tf.strip(model))
+    small, cost = memory.cost(lambda: rrelu_tf.strip(model))
     after = rrelu_tf.profile(small)
     stays = {
         key: which for key, which in left(keep, small).items() if which.size
@@ -188,16 +188,16 @@ def measure(name):
             f"{difference(model, small, images(model, 2)):.2g}"
         ),
         "weights_mib": round(4 * before.params / 2**20, 1),
-        "peak_rise_mib": round(rise, 1),
+        "peak_rise_mib": round(cost.rise_mib, 1),
     }
 
 
-def in_own_process(script, *arguments, python=sys.executable):
+def in_own_process(script, *arguments):
     """The dict that a script prints as JSON in its last line.
 
     `{"error": ...}` if it fails: the last line that it wrote to stderr.
     """
-    command = [python, script, *arguments]
+    command = [sys.executable, script, *arguments]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         last = (done.stderr.splitlines() or [""])[-1]

@@ -5,9 +5,10 @@
 
 For each `--cache` measures, on this machine, images a second of the training
 data alone (one epoch, augmented, batches dropped) and of the training step
-alone (on one batch that is there already), after a first epoch that starts
-both. Input is the bottleneck where its rate is the lower one. With a GPU the
-step is the GPU's and the pipeline still the CPU's. Writes
+alone (on one batch that is there already), by turns, after a first epoch that
+starts both: medians of 7 rounds. Rates by the clock tell which is the
+bottleneck, for input has all cores; beside them, CPU time (user + system) an
+image. With a GPU the step is the GPU's and the pipeline still the CPU's. Writes
 benchmarks/results/input.csv, a row each.
 """
 
@@ -18,6 +19,7 @@ import tempfile
 import time
 
 import keras
+import numpy as np
 from absl import app, flags
 from rich.table import Table
 
@@ -25,6 +27,7 @@ from rrelu_tf import data as datasets
 from rrelu_tf import models
 from rrelu_tf.analysis import text
 
+ROUNDS = 7
 RESULTS = pathlib.Path(__file__).with_name("results") / "input.csv"
 DATASET = flags.DEFINE_string("dataset", "mnist", "As of bin/train.")
 DATA_DIR = flags.DEFINE_string("data_dir", None, "As of bin/train.")
@@ -47,7 +50,7 @@ def main(argv):
                 cache_dir=cache_dir,
                 batch_size=BATCH.value,
             )
-            rows.append(row(cache, data, step_rate(data)))
+            rows.append(row(cache, data))
     show(rows)
     with open(RESULTS, "w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
@@ -55,9 +58,13 @@ def main(argv):
         writer.writerows(rows)
 
 
-def row(cache, data, step):
+def row(cache, data):
     """What one cache gives, by column."""
-    alone = input_rate(data)
+    sides = [epochs(data), steps(data)]
+    for side in sides:
+        next(side)
+    found = [[cost(side) for side in sides] for _ in range(ROUNDS)]
+    (alone, input_us), (step, step_us) = np.median(found, axis=0)
     return {
         "dataset": data.name,
         "arch": ARCH.value,
@@ -68,22 +75,30 @@ def row(cache, data, step):
         "step_images_per_second": round(step),
         "input_over_step": round(alone / step, 2),
         "bottleneck": "input" if alone < step else "step",
+        "input_cpu_us": round(input_us, 2),
+        "step_cpu_us": round(step_us),
     }
 
 
-def input_rate(data):
-    """Images a second of an epoch, the one after the first."""
-    batches = iter(data.train(0, 2))
-    for _ in range(data.steps_per_epoch):
-        next(batches)
-    start = time.perf_counter()
-    for _ in range(data.steps_per_epoch):
-        next(batches)
-    return data.train_size / (time.perf_counter() - start)
+def cost(side):
+    """(images a second, CPU microseconds an image) of the next round."""
+    start = time.perf_counter(), time.process_time()
+    images = next(side)
+    wall, cpu = time.perf_counter() - start[0], time.process_time() - start[1]
+    return images / wall, 1e6 * cpu / images
 
 
-def step_rate(data):
-    """Images a second of training steps on one batch."""
+def epochs(data):
+    """Takes an epoch of training data each time; yields its images."""
+    batches = iter(data.train(0, 1 + ROUNDS))
+    while True:
+        for _ in range(data.steps_per_epoch):
+            next(batches)
+        yield data.train_size
+
+
+def steps(data):
+    """Makes `--steps` training steps on one batch each time."""
     keras.backend.clear_session()
     model = models.create(
         ARCH.value,
@@ -96,13 +111,10 @@ def step_rate(data):
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
     images, labels = next(iter(data.train()))
-    for _ in range(2):
-        model.train_on_batch(images, labels)
-    start = time.perf_counter()
-    for _ in range(STEPS.value):
-        model.train_on_batch(images, labels)
-    elapsed = time.perf_counter() - start
-    return STEPS.value * len(labels) / elapsed
+    while True:
+        for _ in range(STEPS.value):
+            model.train_on_batch(images, labels)
+        yield STEPS.value * len(labels)
 
 
 def show(rows):

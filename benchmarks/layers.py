@@ -1,60 +1,43 @@
-"""What this package's layers save, in CPU time (user + system).
+"""What a `ChannelGather` costs, in CPU time (user + system).
 
     python benchmarks/layers.py
 
-- a training step of ResNet-20 (batch 128, 32 x 32) with fused batch
-  normalisation, against Keras's
-- `ChannelGather` of scattered channels, against `take` and a mask
-
-Partners take turns in one run; medians of 7 rounds. Writes
-`benchmarks/results/layers.csv`.
+Scattered channels, picked by the layer, against TensorFlow's gather and a mask.
+Partners take turns in one run, one thread; medians of 7 rounds, the ratio the
+median of theirs. Writes `benchmarks/results/layers.csv`.
 """
 
 import csv
 import pathlib
-import statistics
 import time
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from rrelu_tf import layers, models
-from rrelu_tf.models import blocks
+from rrelu_tf import layers
 
-ROUNDS = 7
+ROUNDS, CALLS = 7, 20
+SHAPES = ((32, 32, 32, 16), (32, 16, 16, 32), (32, 8, 8, 64))
+COLUMNS = (
+    *("what", "ours_cpu_ms", "partner_cpu_ms", "ratio"),
+    *("ours_wall_ms", "partner_wall_ms"),
+)
 
 
-def cpu_ms(calls, repeats):
-    """Median CPU milliseconds of one call, for each of `calls` in turns."""
-    times = [[] for _ in calls]
+def milliseconds(calls):
+    """Array (rounds, calls, 2): CPU and wall-clock time of a call."""
     for call in calls:  # trace and warm up
         call()
-    for _ in range(ROUNDS):
-        for call, seen in zip(calls, times, strict=True):
-            start = time.process_time()
-            for _ in range(repeats):
-                call()
-            seen.append(1000 * (time.process_time() - start) / repeats)
-    return [statistics.median(seen) for seen in times]
-
-
-def training_steps():
-    """ResNet-20's step with the fused normalisation, and with Keras's."""
-    images = np.random.default_rng(0).normal(size=(128, 32, 32, 3))
-    labels = np.arange(128) % 10
-    steps = []
-    fused = layers.BatchNormalization
-    for normalization in (fused, keras.layers.BatchNormalization):
-        blocks.layers.BatchNormalization = normalization
-        model = models.create("resnet20", num_classes=10)
-        model.compile(
-            keras.optimizers.SGD(0.1, momentum=0.9),
-            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        )
-        steps.append(lambda model=model: model.train_on_batch(images, labels))
-    blocks.layers.BatchNormalization = fused
-    return cpu_ms(steps, repeats=3)
+    times = np.empty((ROUNDS, len(calls), 2))
+    for number, seen in enumerate(times):
+        order = range(len(calls))
+        for which in order if number % 2 == 0 else reversed(order):
+            start = time.process_time(), time.perf_counter()
+            for _ in range(CALLS):
+                calls[which]()
+            end = time.process_time(), time.perf_counter()
+            seen[which] = 1000 * np.subtract(end, start) / CALLS
+    return times
 
 
 def gathers(shape, kept):
@@ -68,27 +51,33 @@ def gathers(shape, kept):
     plain = np.maximum(indices, 0)
     ours = tf.function(layer)
     taken = tf.function(lambda x: tf.gather(x, plain, axis=-1) * mask)
-    return cpu_ms([lambda: ours(x), lambda: taken(x)], repeats=20)
+    return milliseconds([lambda: ours(x), lambda: taken(x)])
+
+
+def rows():
+    """Of `COLUMNS`."""
+    for shape in SHAPES:
+        times = gathers(shape, shape[-1] * 5 // 8)
+        (ours, wall), (partner, their_wall) = np.median(times, axis=0)
+        ratio = np.median(times[:, 0, 0] / times[:, 1, 0])
+        yield (
+            "gather from " + " x ".join(map(str, shape)),
+            *(f"{ours:.3f}", f"{partner:.3f}", f"{ratio:.2f}"),
+            *(f"{wall:.3f}", f"{their_wall:.3f}"),
+        )
 
 
 def main():
     """Measures, prints and writes the table."""
-    rows = [("step of ResNet-20, batch 128", *training_steps())]
-    for shape in ((32, 32, 32, 16), (32, 16, 16, 32), (32, 8, 8, 64)):
-        name = "gather from " + " x ".join(map(str, shape))
-        rows.append((name, *gathers(shape, shape[-1] * 5 // 8)))
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
     path = pathlib.Path(__file__).parent / "results" / "layers.csv"
-    path.parent.mkdir(exist_ok=True)
     with open(path, "w", newline="") as file:
         table = csv.writer(file)
-        table.writerow(["what", "ours_cpu_ms", "partner_cpu_ms", "ratio"])
-        for name, ours, partner in rows:
-            print(
-                f"{name}: {ours:.2f} ms, partner {partner:.2f} ms, "
-                f"{partner / ours:.2f} x"
-            )
-            row = (f"{ours:.3f}", f"{partner:.3f}", f"{partner / ours:.2f}")
-            table.writerow([name, *row])
+        table.writerow(COLUMNS)
+        for row in rows():
+            print(*row, flush=True)
+            table.writerow(row)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,23 @@
-"""How far a call raises this process's memory (Linux)."""
+"""What a call costs this process: time, and memory (Linux)."""
 
 import ctypes
 import gc
 import pathlib
 import time
+from typing import NamedTuple
 
 _PROCESS = pathlib.Path("/proc/self")
+
+
+class Cost(NamedTuple):
+    """CPU (user + system) and wall-clock seconds, and the peak rise in MiB.
+
+    The rise is that of the resident memory over what was there before.
+    """
+
+    cpu_s: float
+    wall_s: float
+    rise_mib: float
 
 
 def cost(call):
@@ -15,17 +27,16 @@ def cost(call):
         call: function without arguments.
 
     Returns:
-        (what it returned, CPU seconds (user + system), peak rise of the
-        resident memory over what was there before, in MiB).
+        (what it returned, its `Cost`).
     """
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)  # what is free is no part of "before"
     (_PROCESS / "clear_refs").write_text("5")  # the peak so far is forgotten
     before = _kibibytes("VmRSS")
-    start = time.process_time()
+    start = time.process_time(), time.perf_counter()
     made = call()
-    seconds = time.process_time() - start
-    return made, seconds, (_kibibytes("VmHWM") - before) / 1024
+    cpu, wall = time.process_time() - start[0], time.perf_counter() - start[1]
+    return made, Cost(cpu, wall, (_kibibytes("VmHWM") - before) / 1024)
 
 
 def _kibibytes(field):

@@ -10,16 +10,19 @@ fuses, in float32 (H100: TF32) and bfloat16, and how it goes with more devices
 on the device's link and on Ethernet. `rrelu_tf.analysis.step_cost` has the
 counting and what it leaves out.
 
-With `--device=cpu` a device is one core, its time is CPU time, and its peak and
-bandwidth are measured first, by a product and a copy. Where the device is
-there, the step itself is run (`--steps`, jit_compile where it is fused) and
-stands beside the prediction; how it goes with more devices is then computed
-from that step. A GPU's figures are its data sheet's.
+With `--device=cpu` a device is one core, its time is CPU time (user + system,
+the wall clock beside it), and its peak and bandwidth are measured first, by a
+product and a copy. Where the device is there, the step itself is run (`--steps`
+times, the median counts; jit_compile where it is fused) and stands beside the
+prediction; how it goes with more devices is then computed from that step. A
+GPU's figures are its data sheet's. Writes `benchmarks/results/step_cost.csv`,
+where a row takes the place of its like.
 """
 
 import itertools
 import time
 
+import applications
 import keras
 import numpy as np
 import tensorflow as tf
@@ -43,6 +46,9 @@ NETS = {
     "resnet20": ((32, 32, 3), 128),
 }
 
+PATH = applications.RESULTS / "step_cost.csv"
+KEY = ("device", "devices", "net", "activation", "batch", "dtype", "fused")
+
 DEVICE = flags.DEFINE_enum("device", "cpu", ["cpu", "h100"], "On what.")
 DEVICES = flags.DEFINE_integer("devices", 1, "How many.", lower_bound=1)
 CHOSEN = flags.DEFINE_list("nets", ["wrn_40_4", "resnet50"], "Architectures.")
@@ -50,24 +56,25 @@ ACTIVATION = flags.DEFINE_string("activation", "rrelu", "Of the nets.")
 BATCH = flags.DEFINE_integer(
     "batch", 0, "Examples a device; 0: what is usual for the net.", 0
 )
-STEPS = flags.DEFINE_integer("steps", 5, "Steps that are timed; 0: none.")
+STEPS = flags.DEFINE_integer("steps", 7, "Steps that are timed; 0: none.")
 JIT_COMPILE = flags.DEFINE_bool("jit_compile", True, "Times fused steps, too.")
 
 
 def main(argv):
-    """Prints a table per net."""
+    """Prints a table per net, and writes them."""
     del argv
     on_cpu = DEVICE.value == "cpu"
     if on_cpu:
         tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.config.threading.set_inter_op_parallelism_threads(1)
     devices = {"float32": measured_cpu()} if on_cpu else H100
+    rows = {key_of(row): row for row in applications.read(PATH)}
     for name in CHOSEN.value:
         shape, usual = NETS[name]
         batch = BATCH.value or usual
         table = Table(
             *("dtype", "fused", "products", "memory", "launches", "bound"),
-            *("step, ms", "images/s", "measured, ms"),
+            *("step, ms", "images/s", "measured, ms", "by the clock"),
             title=f"{name}, {ACTIVATION.value}, batch {batch} a device, "
             f"{DEVICES.value} x {DEVICE.value}",
         )
@@ -79,17 +86,24 @@ def main(argv):
             cost = step_cost(
                 create(name, shape), batch, fused=fused, element_bytes=size
             )
-            measured = ""
+            measured = ("", "")
             if is_there(on_cpu) and (JIT_COMPILE.value or not fused):
-                clock.append(timed(name, shape, batch, dtype, fused))
-                measured = f"{1000 * clock[-1]:.1f}"
+                cpu, wall = timed(name, shape, batch, dtype, fused)
+                clock.append(cpu if on_cpu else wall)
+                measured = f"{1000 * clock[-1]:.1f}", f"{1000 * wall:.1f}"
             found = cost.seconds(device, DEVICES.value)
             paper.append(cost.seconds(device)["step"])
+            row = dict(zip(KEY, keys(name, batch, dtype, fused), strict=True))
+            row.update(columns(found, batch * DEVICES.value))
+            row["gradient_mib"] = f"{cost.gradient_bytes / 2**20:.1f}"
+            row["measured_ms"], row["measured_wall_ms"] = measured
+            rows[key_of(row)] = row
             table.add_row(
-                *(dtype, "yes" if fused else "no"),
-                *cells(found, batch * DEVICES.value),
-                measured,
+                *(dtype, row["fused"]),
+                *columns(found, batch * DEVICES.value).values(),
+                *measured,
             )
+        applications.write(PATH, [*rows.values()])
         show(table)
         print(f"gradients: {cost.gradient_bytes / 2**20:.1f} MiB")
         for how, steps in (("on paper", paper), ("as measured", clock)):
@@ -104,15 +118,26 @@ def is_there(on_cpu):
     return found and STEPS.value > 0 and DEVICES.value == 1
 
 
-def cells(found, images):
-    """What `StepCost.seconds` found, as text."""
-    parts = (found[part] for part in ("products", "memory", "launches"))
-    return (
-        *(f"{1000 * part:.2f}" for part in parts),
-        found["bound"],
-        f"{1000 * found['step']:.2f}",
-        f"{images / found['step']:,.0f}",
-    )
+def keys(name, batch, dtype, fused):
+    """Of `KEY`, as text."""
+    fixed = DEVICE.value, str(DEVICES.value), name, ACTIVATION.value
+    return *fixed, str(batch), dtype, "yes" if fused else "no"
+
+
+def key_of(row):
+    """What a row is about."""
+    return tuple(row[column] for column in KEY)
+
+
+def columns(found, images):
+    """What `StepCost.seconds` found, as text: a dict."""
+    bounds = ("products", "memory", "launches")
+    return {
+        **{f"{part}_ms": f"{1000 * found[part]:.2f}" for part in bounds},
+        "bound": found["bound"],
+        "step_ms": f"{1000 * found['step']:.2f}",
+        "images_per_s": f"{images / found['step']:,.0f}",
+    }
 
 
 def create(name, shape):
@@ -150,15 +175,15 @@ def measured_cpu():
     side, count = 1024, 2**25
     a = tf.random.normal((side, side))
     b = tf.random.normal((count,))
-    product = _best(lambda: tf.linalg.matmul(a, a))
-    copy = _best(lambda: b + 1.0)
+    product, _ = _medians(lambda: tf.linalg.matmul(a, a), 7)
+    copy, _ = _medians(lambda: b + 1.0, 7)
     return Device(
         2 * side**3 / product, 8 * count / copy, 0.0, efficiency=(1, 1)
     )
 
 
 def timed(name, shape, batch, dtype, fused):
-    """Seconds of a training step here: median of `--steps`."""
+    """(CPU, wall-clock) seconds of a training step: medians of `--steps`."""
     policy = "mixed_bfloat16" if dtype == "bfloat16" else dtype
     keras.config.set_dtype_policy(policy)
     model = create(name, shape)
@@ -171,19 +196,19 @@ def timed(name, shape, batch, dtype, fused):
     draw = np.random.default_rng(0)
     images = tf.constant(draw.normal(size=(batch, *shape)), tf.float32)
     labels = tf.constant(np.arange(batch) % 10)
-    return _best(lambda: model.train_on_batch(images, labels), STEPS.value)
+    return _medians(lambda: model.train_on_batch(images, labels), STEPS.value)
 
 
-def _best(call, repeats=5):
-    """Median seconds of a call: on a CPU, of its time there."""
-    clock = time.process_time if DEVICE.value == "cpu" else time.perf_counter
+def _medians(call, repeats):
+    """(CPU, wall-clock) seconds of a call, medians."""
     call(), call()  # trace and warm up
     times = []
     for _ in range(repeats):
-        start = clock()
+        start = time.process_time(), time.perf_counter()
         np.asarray(call())
-        times.append(clock() - start)
-    return float(np.median(times))
+        end = time.process_time(), time.perf_counter()
+        times.append(np.subtract(end, start))
+    return tuple(map(float, np.median(times, axis=0)))
 
 
 if __name__ == "__main__":

@@ -10,17 +10,19 @@ import statistics
 
 from table_of_seeds import RESULTS
 
-SPEED = ("figure", "ours", "partner", "ratio", "mark", "command")
+SPEED = ("figure", "ours", "partner", "ratio", "mark", "by clock", "command")
 BESIDE = (
     *("model", "handled", "difference", "coupled there", "gathers here"),
-    *("CPU s", "clone_model", "memory, MiB"),
+    *("CPU s", "by clock", "clone_model", "by clock", "memory, MiB"),
 )
 PROFILE = (
     *("net", "step", "convolutions", "norms", "element by element"),
     *("pads, pools", "variables", "other operations", "framework"),
     *("tensors at the peak", "holes"),
 )
+STEP = ("", "batch", "products", "memory", "launches", "images/s at best")
 SERVED = ("net", "channels gone", "widths", "FLOPs", "left")
+_H100 = ("h100", "1", "bfloat16")
 RUNTIMES = ("SavedModel", "LiteRT", "Keras predict")
 
 
@@ -39,6 +41,11 @@ def show(columns, rows):
     print()
 
 
+def clock(ours, partner, unit):
+    """A cell: the wall clock's time or rate, ours / the partner's."""
+    return f"{ours} / {partner}{unit}"
+
+
 def training():
     """Rows: training steps."""
     for row in read("training_step"):
@@ -47,7 +54,9 @@ def training():
         mark = f"<= {float(row['at_most']):.2f}" if row["at_most"] else ""
         ratio = f"{float(row['ratio']):.2f}"
         figure = f"{row['net']}: {row['figure']}"
-        yield figure, ours, partner, ratio, mark, "training_step"
+        walls = row["wall_ours"], row["wall_partner"]
+        wall = clock(*walls, " ms") if all(walls) else ""
+        yield figure, ours, partner, ratio, mark, wall, "training_step"
 
 
 def orthoreg():
@@ -60,7 +69,8 @@ def orthoreg():
         where = "" if ours else ", the authors' way in PyTorch"
         figure = f"{given['net']}: step with OrthoReg / without{where}"
         mark = "<= 1.15" if ours else ""
-        yield figure, *seconds, ratio, mark, "orthoreg_step"
+        wall = clock(given["step_wall_s"], without["step_wall_s"], " s")
+        yield figure, *seconds, ratio, mark, wall, "orthoreg_step"
 
 
 def shapes():
@@ -71,7 +81,8 @@ def shapes():
             f"{row['shapes']} shapes stacked"
         )
         times = [f"{row[x]} ms" for x in ("ours_cpu_ms", "stacked_cpu_ms")]
-        yield figure, *times, row["ratio"], "", "orthoreg_shapes"
+        wall = clock(row["ours_wall_ms"], row["stacked_wall_ms"], " ms")
+        yield figure, *times, row["ratio"], "", wall, "orthoreg_shapes"
 
 
 def scores():
@@ -80,7 +91,8 @@ def scores():
         rates = [f"{row[x]}/s" for x in ("ours_per_s", "partner_per_s")]
         mark = f">= {row['at_least']}" if row["at_least"] else ""
         figure = f"score, ResNet-56: {row['figure']}"
-        yield figure, *rates, row["ratio"], mark, "scores"
+        wall = clock(row["wall_ours_per_s"], row["wall_partner_per_s"], "/s")
+        yield figure, *rates, row["ratio"], mark, wall, "scores"
 
 
 def taken():
@@ -107,7 +119,8 @@ def latency():
                 f"batch {worst['batch']}"
             )
             times = [f"{worst[x]} ms" for x in ("cpu_ms", "dense_cpu_ms")]
-            yield figure, *times, worst[column], mark, "latency"
+            wall = clock(worst["wall_ms"], worst["dense_wall_ms"], " ms")
+            yield figure, *times, worst[column], mark, wall, "latency"
 
 
 def sides():
@@ -120,40 +133,51 @@ def sides():
 
 def strip():
     """Rows: strip beside Torch-Pruning, and beside Keras's own copying."""
-    rows = sides().values()
-    pairs = {
-        "Torch-Pruning": [
-            (row[0]["cpu_s"], row[1]["cpu_s"]) for row in rows if row[1:]
-        ],
-        "Keras's clone_model": [
-            (row[0]["cpu_s"], row[0]["clone_cpu_s"]) for row in rows
-        ],
+    twins = [rows for rows in sides().values() if rows[1:]]
+    partners = {
+        "Torch-Pruning": (twins, 1, ""),
+        "Keras's clone_model": ([*sides().values()], 0, "clone_"),
     }
-    for partner, texts in pairs.items():
-        both = [tuple(map(float, pair)) for pair in texts]
-        middle = [statistics.median(side) for side in zip(*both, strict=True)]
-        ratio = statistics.median(ours / theirs for ours, theirs in both)
+    for partner, (found, side, prefix) in partners.items():
+        both = {
+            unit: [
+                (float(rows[0][unit]), float(rows[side][prefix + unit]))
+                for rows in found
+            ]
+            for unit in ("cpu_s", "wall_s")
+        }
+        middle = {
+            unit: [
+                f"{statistics.median(seconds):.2f}"
+                for seconds in zip(*pairs, strict=True)
+            ]
+            for unit, pairs in both.items()
+        }
+        ratio = statistics.median(
+            ours / theirs for ours, theirs in both["cpu_s"]
+        )
         yield (
-            f"strip / {partner}, medians of {len(both)} architectures",
-            *(f"{seconds:.2f} s" for seconds in middle),
-            *(f"{ratio:.2f}", "", "against_torch_pruning"),
+            f"strip / {partner}, medians of {len(found)} architectures",
+            *(f"{seconds} s" for seconds in middle["cpu_s"]),
+            *(f"{ratio:.2f}", "", clock(*middle["wall_s"], " s")),
+            "against_torch_pruning",
         )
 
 
 def beside():
     """Rows: strip and Torch-Pruning, architecture by architecture."""
+    columns = ("handled", "difference", "cpu_s", "wall_s", "peak_rise_mib")
     for model, rows in sides().items():
         ours = rows[0]
         coupled = "".join(row["coupled"] for row in rows[1:])
-        pairs = {
-            column: " / ".join(row[column] for row in rows)
-            for column in ("handled", "difference", "cpu_s", "peak_rise_mib")
-        }
+        handled, difference, cpu, wall, rise = (
+            " / ".join(row[column] for row in rows) for column in columns
+        )
         yield (
-            *(model, pairs["handled"], pairs["difference"]),
+            *(model, handled, difference),
             f"{float(coupled):.0%}".replace("%", " %") if coupled else "",
-            *(ours["gathers"], pairs["cpu_s"], ours["clone_cpu_s"]),
-            pairs["peak_rise_mib"],
+            *(ours["gathers"], cpu, wall),
+            *(ours["clone_cpu_s"], ours["clone_wall_s"], rise),
         )
 
 
@@ -169,13 +193,29 @@ def profile():
         yield row["net"], row["partner"], *cells, held, holes
 
 
+def on_paper():
+    """Rows: a training step of one H100, bfloat16."""
+    for row in read("step_cost"):
+        if (row["device"], row["devices"], row["dtype"]) != _H100:
+            continue
+        how = "fused (`--jit_compile`)"
+        how = how if row["fused"] == "yes" else "operation by operation"
+        bounds = ("products_ms", "memory_ms", "launches_ms")
+        yield (
+            *(f"{row['net']}, {how}", row["batch"]),
+            *(f"{row[bound]} ms" for bound in bounds),
+            row["images_per_s"],
+        )
+
+
 def start_up():
     """Rows: commands and imports."""
     for row in read("start_up"):
         mark = f"<= {row['most_s']} s" if row["most_s"] else ""
         mark = mark or f"<= {row['at_most']}"
         seconds = [f"{row[x]} s" for x in ("cpu_s", "partner_cpu_s")]
-        yield row["figure"], *seconds, row["ratio"], mark, "start_up"
+        wall = clock(row["wall_s"], row["partner_wall_s"], " s")
+        yield row["figure"], *seconds, row["ratio"], mark, wall, "start_up"
 
 
 def served():
@@ -206,6 +246,7 @@ def main():
     show(PROFILE, profile())
     show((*SERVED, *RUNTIMES), served())
     show(BESIDE, beside())
+    show(STEP, on_paper())
 
 
 if __name__ == "__main__":

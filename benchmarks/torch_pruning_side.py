@@ -1,26 +1,26 @@
 """Torch-Pruning's side of `against_torch_pruning.py`, run in its environment.
 
-    python benchmarks/torch_pruning_side.py resnet50 224
+    python benchmarks/torch_pruning_side.py resnet50 224 [--times]
 
 As its README says: `BasePruner` with `GroupMagnitudeImportance(p=2)`, the
 1000-way output layer ignored, ratio 0.5, no rounding. Beside the pruned model
 goes a copy in which the same channels of the same layers are set to zero.
-Prints a JSON object.
+Rounds come by `rounds.py`, in one thread: several also count the time in which
+they wait for each other.
 """
 
 import copy
-import json
 import statistics
 import sys
 from importlib import metadata
 
 import memory
+import rounds
 import torch
 import torch_pruning
 import torchvision
 from torch import nn
 
-_ROUNDS = 7
 _KERNELS = (nn.Conv2d, nn.Linear)
 
 
@@ -190,23 +190,41 @@ def difference(masked, small, inputs):
     return float((a - b).abs().max() / a.abs().max())
 
 
-def measure(name, size):
-    """The row of one architecture, as a dict."""
-    model = create(name)
-    example = torch.randn(1, 3, size, size)
-    costs = []
-    for _ in range(_ROUNDS):
+def serve(name, size, times=False):
+    """Plays the rounds of one architecture; measures times alone."""
+    model, example = create(name), torch.randn(1, 3, size, size)
+    threads, costs, last = torch.get_num_threads(), [], {}
+    torch.set_num_threads(1)
+
+    def play():
         small = copy.deepcopy(model)
         names = {module: key for key, module in small.named_modules()}
-        cost = memory.cost(lambda small=small: prune(small, example))
+        removed, cost = memory.cost(lambda: prune(small, example))
         costs.append(cost)
+        last.update(small=small, names=names, removed=removed)
+
+    def finish():
+        torch.set_num_threads(threads)
+        return {
+            **({} if times else check(model, example, **last)),
+            "cpu_s": statistics.median(cost.cpu_s for cost in costs),
+            "wall_s": statistics.median(cost.wall_s for cost in costs),
+            "peak_rise_mib": costs[0].rise_mib,
+        }
+
+    rounds.serve(play, finish)
+
+
+def check(model, example, small, names, removed):
+    """What the pruned model differs by, and what can be removed, as a dict."""
     masked = copy.deepcopy(model)
     widths = {
         key: module.weight.shape[0]
         for key, module in model.named_modules()
         if getattr(module, "weight", None) is not None
     }
-    left = zero(masked, costs[-1][0], names, widths)
+    left = zero(masked, removed, names, widths)
+    size = example.shape[-1]
     blocks = torch.rand(2, 3, -(-size // 8), -(-size // 8))
     pictures = blocks.repeat_interleave(8, 2).repeat_interleave(8, 3)
     pictures = pictures[:, :, :size, :size]
@@ -216,8 +234,6 @@ def measure(name, size):
         "difference": difference(masked, small, pictures),
         "reachable": reached,
         "coupled": coupled,
-        "seconds": statistics.median(seconds for _, seconds, _ in costs),
-        "peak_rise_mib": costs[0][2],
     }
 
 
@@ -225,4 +241,4 @@ if __name__ == "__main__":
     found = metadata.version("torch-pruning")
     if found != "1.6.1":
         sys.exit(f"Torch-Pruning 1.6.1 is measured. Received: version={found}")
-    print(json.dumps(measure(sys.argv[1], int(sys.argv[2]))))
+    serve(sys.argv[1], int(sys.argv[2]), times="--times" in sys.argv)

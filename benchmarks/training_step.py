@@ -7,7 +7,8 @@ decay, one thread each. CPU time (user + system) is the figure, wall-clock
 stands beside it; partners take turns in one process, and a ratio is the median
 of `--rounds` ratios. "convolutions" are those of the net alone, forward and
 backward: the floor under any choice of the other layers. Memory is the peak of
-a process of its own, less what it had before the first step, median of 5.
+a process of its own, less what it had before the first step, the median of as
+many, which take turns, too.
 
 Writes `benchmarks/results/training_step.csv` as it goes; a net's times and its
 memory, where they are there, are not measured again without `--again`. Needs
@@ -33,7 +34,6 @@ from rrelu_tf import layers, models
 from rrelu_tf.training import optimizers
 
 BATCH = 128
-_PROCESSES = 5
 TIME, MEMORY = "CPU ms/image", "peak MiB"
 NETS = ("resnet20", "wrn_16_4")
 PATH = pathlib.Path(__file__).parent / "results" / "training_step.csv"
@@ -195,19 +195,19 @@ def time_rows(net, rounds):
 def peak(net, partner):
     """MiB that a process of its own takes for steps of a partner."""
     command = [sys.executable, __file__, "--nets", net, "--peak", partner]
-    runs = [
-        subprocess.run(command, check=True, capture_output=True, text=True)
-        for _ in range(_PROCESSES)
-    ]
-    return statistics.median(float(run.stdout.split()[-1]) for run in runs)
+    run = subprocess.run(command, check=True, capture_output=True, text=True)
+    return float(run.stdout.split()[-1])
 
 
-def memory_rows(net):
+def memory_rows(net, rounds):
     """Rows of the table: peak memory."""
     names = dict.fromkeys(
         name for ours, other, _ in PEAKS for name in (ours, other)
     )
-    peaks = {name: peak(net, name) for name in names}
+    seen = [{name: peak(net, name) for name in names} for _ in range(rounds)]
+    peaks = {
+        name: statistics.median(found[name] for found in seen) for name in names
+    }
     for ours, other, at_most in PEAKS:
         mine, theirs = peaks[ours], peaks[other]
         yield (
@@ -270,7 +270,8 @@ def main():
         known = [row for row in rows if (row[0], row[4]) == (net, unit)]
         if known and not given.again:
             continue
-        new = time_rows(net, given.rounds) if unit == TIME else memory_rows(net)
+        make = time_rows if unit == TIME else memory_rows
+        new = make(net, given.rounds)
         rows = [row for row in rows if row not in known] + list(new)
         with open(PATH, "w", newline="") as file:
             csv.writer(file).writerows([COLUMNS, *rows])

@@ -1,5 +1,6 @@
 """What benchmarks say that they do."""
 
+import json
 import pathlib
 import subprocess
 import sys
@@ -48,6 +49,48 @@ def test_the_readme_shows_the_speeds_that_were_measured():
     )
     readme = (FOLDER.parent / "README.md").read_text()
     tables = done.stdout.strip().split("\n\n")
-    assert len(tables) == 4
+    assert len(tables) == 5
     for table in tables:
         assert f"\n{table}\n" in readme
+
+
+SIDE = """
+import sys
+import rounds
+
+name, path = sys.argv[1:]
+
+def play():
+    with open(path, "a") as file:
+        file.write(name)
+    if name == "c":
+        raise SystemExit("no more of c")
+
+print("what a side prints is no answer")
+rounds.serve(play, lambda: {"name": name})
+"""
+TURNS = """
+import json
+import sys
+import rounds
+
+side, path = sys.argv[1:]
+commands = {n: [sys.executable, "-c", side, n, path] for n in "abc"}
+print(json.dumps(rounds.by_turns(commands, 3)))
+"""
+
+
+def test_sides_take_turns_until_they_fail(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", TURNS, SIDE, tmp_path / "played"],
+        cwd=FOLDER,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (tmp_path / "played").read_text() == "abc" + "ba" + "ab"
+    assert json.loads(done.stdout) == {
+        "a": {"name": "a"},
+        "b": {"name": "b"},
+        "c": {"error": "exit code 1: no more of c"},
+    }

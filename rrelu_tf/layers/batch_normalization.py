@@ -14,7 +14,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
     Arguments, weights and shapes are those of the Keras layer. Keras's own
     runs as separate moments and four element-wise passes; the fused kernel
     makes a whole ResNet training step about 1.3 times cheaper on a CPU
-    (`benchmarks/layers.py`).
+    (`benchmarks/training_step.py`).
 
     The moving variance takes the unbiased batch variance, `n / (n - 1)` times
     the one that normalises the batch, as the fused kernel and PyTorch have it.
