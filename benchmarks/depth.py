@@ -4,7 +4,7 @@
 
 CPU seconds (user + system) of `strip` on masked models, and by the clock, one
 thread: medians of 7 calls, after one that warms up, each on a heap without the
-garbage of the one before. Of ResNets of one width (`resnet<depth>` of
+garbage of the one before. Of ResNets of one width (`wrn_<depth>_1` of
 `models.create`) and of families of keras.applications; `channels` counts those
 of all layers' outputs, which grow faster than the layers of a DenseNet. Below
 the total stands what its steps take, the nested ones' time in the outer ones',
@@ -29,7 +29,7 @@ from rrelu_tf.strip import elimination
 
 _ROUNDS = 7
 _FAMILIES = (
-    ("resnet56", "resnet110", "resnet218", "resnet434"),
+    ("wrn_28_1", "wrn_58_1", "wrn_118_1", "wrn_238_1"),
     ("ResNet50", "ResNet101", "ResNet152"),
     ("DenseNet121", "DenseNet169", "DenseNet201"),
 )
