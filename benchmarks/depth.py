@@ -15,10 +15,10 @@ family's smallest: 1 is linear in the layers. Writes
 
 import contextlib
 import gc
-import time
 from unittest import mock
 
 import applications
+import clock
 import keras
 import numpy as np
 import tensorflow as tf
@@ -53,9 +53,8 @@ def clocked():
         call = getattr(elimination, step)
 
         def run(*args, **kwargs):
-            start = time.process_time()
-            made = call(*args, **kwargs)
-            seen[step].append(time.process_time() - start)
+            made, (cpu, _) = clock.timed(call, *args, **kwargs)
+            seen[step].append(cpu)
             return made
 
         return mock.patch.object(elimination, step, run)
@@ -75,10 +74,8 @@ def measure(name):
     for _ in range(1 + _ROUNDS):
         gc.collect()
         with clocked() as seen:
-            start = time.process_time(), time.perf_counter()
-            rrelu_tf.strip(masked)
-            end = time.process_time(), time.perf_counter()
-        totals.append(np.subtract(end, start))
+            _, total = clock.timed(rrelu_tf.strip, masked)
+        totals.append(total)
         steps.append([sum(seen[step]) for step in _STEPS])
     cpu, wall = np.median(totals[1:], axis=0)
     parts = np.median(steps[1:], axis=0)

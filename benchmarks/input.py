@@ -16,8 +16,8 @@ import csv
 import os
 import pathlib
 import tempfile
-import time
 
+import clock
 import keras
 import numpy as np
 from absl import app, flags
@@ -82,9 +82,7 @@ def row(cache, data):
 
 def cost(side):
     """(images a second, CPU microseconds an image) of the next round."""
-    start = time.perf_counter(), time.process_time()
-    images = next(side)
-    wall, cpu = time.perf_counter() - start[0], time.process_time() - start[1]
+    images, (cpu, wall) = clock.timed(next, side)
     return images / wall, 1e6 * cpu / images
 
 

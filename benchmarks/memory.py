@@ -3,8 +3,9 @@
 import ctypes
 import gc
 import pathlib
-import time
 from typing import NamedTuple
+
+import clock
 
 _PROCESS = pathlib.Path("/proc/self")
 
@@ -33,9 +34,7 @@ def cost(call):
     ctypes.CDLL(None).malloc_trim(0)  # what is free is no part of "before"
     (_PROCESS / "clear_refs").write_text("5")  # the peak so far is forgotten
     before = _kibibytes("VmRSS")
-    start = time.process_time(), time.perf_counter()
-    made = call()
-    cpu, wall = time.process_time() - start[0], time.perf_counter() - start[1]
+    made, (cpu, wall) = clock.timed(call)
     return made, Cost(cpu, wall, (_kibibytes("VmHWM") - before) / 1024)
 
 

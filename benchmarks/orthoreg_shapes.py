@@ -18,6 +18,7 @@ import csv
 import pathlib
 import statistics
 
+import clock
 import numpy as np
 import orthoreg_step
 import tensorflow as tf
@@ -78,7 +79,7 @@ def measure(net, rounds):
     pairs = []
     for number in range(rounds):
         turn = calls if number % 2 else calls[::-1]
-        seen = [orthoreg_step.seconds(call) for call in turn]
+        seen = [clock.timed(call)[1] for call in turn]
         pairs.append(seen if number % 2 else seen[::-1])
     own, stack = (
         [1000 * statistics.median(clock) for clock in zip(*side, strict=True)]

@@ -16,8 +16,8 @@ import argparse
 import csv
 import pathlib
 import statistics
-import time
 
+import clock
 import keras
 import numpy as np
 import tensorflow as tf
@@ -36,13 +36,6 @@ COLUMNS = (
     *("step_cpu_s", "over_without", "step_wall_s"),
 )
 BATCH = 128
-
-
-def seconds(call):
-    """(CPU, wall-clock) seconds of one call."""
-    start = time.process_time(), time.perf_counter()
-    call()
-    return time.process_time() - start[0], time.perf_counter() - start[1]
 
 
 def examples():
@@ -117,7 +110,7 @@ def steps(net, rounds):
     for number in range(rounds):
         order = [*calls] if number % 2 == 0 else [*reversed(calls)]
         for name in order:
-            times[name].append(seconds(calls[name]))
+            times[name].append(clock.timed(calls[name])[1])
     return times
 
 
@@ -139,7 +132,7 @@ def penalties(net, rounds):
     for kernel in filters.of(model):
         gradient = penalised(kernel.variable)
         gradient()
-        times = [seconds(gradient)[0] for _ in range(rounds)]
+        times = [clock.timed(gradient)[1][0] for _ in range(rounds)]
         shape = " x ".join(map(str, kernel.variable.shape))
         yield kernel.key, shape, 1000 * statistics.median(times)
 

@@ -31,9 +31,9 @@ import argparse
 import csv
 import pathlib
 import statistics
-import time
 import unittest.mock
 
+import clock
 import keras
 import numpy as np
 import tensorflow as tf
@@ -211,8 +211,8 @@ class Ours:
     def rates(self):
         """Examples a second of `SAMPLES`, by CPU time and the wall clock."""
         batch, others = self.batch, self.batches - 1
-        first = seconds(self.call, *images(batch))
-        both = seconds(self.call, *images(batch * self.batches))
+        _, first = clock.timed(self.call, *images(batch))
+        _, both = clock.timed(self.call, *images(batch * self.batches))
         each = (both - first) / (batch * others)
         self.once.append(first[0] - batch * each[0])
         return SAMPLES / (first + each * (SAMPLES - batch))
@@ -232,7 +232,7 @@ class Theirs:
 
     def rates(self):
         """Examples a second, by CPU time and the wall clock."""
-        return len(self.data[0]) / seconds(self.call, *self.data)
+        return len(self.data[0]) / clock.timed(self.call, *self.data)[1]
 
 
 def figures():
@@ -256,13 +256,6 @@ def figures():
         "rdt, whole filters": (Ours(whole, 8, 4), Theirs(loops.rdt, 1), ""),
         "rdt, per batch": (Ours(seed, FEW, 2), Theirs(loops.rdt_seed, FEW), 5),
     }
-
-
-def seconds(call, x, y):
-    """(CPU, wall-clock) seconds of a call, an array."""
-    start = time.process_time(), time.perf_counter()
-    call(x, y)
-    return np.subtract((time.process_time(), time.perf_counter()), start)
 
 
 def measure(mine, theirs, rounds):

@@ -20,9 +20,9 @@ where a row takes the place of its like.
 """
 
 import itertools
-import time
 
 import applications
+import clock
 import keras
 import numpy as np
 import tensorflow as tf
@@ -204,10 +204,7 @@ def _medians(call, repeats):
     call(), call()  # trace and warm up
     times = []
     for _ in range(repeats):
-        start = time.process_time(), time.perf_counter()
-        np.asarray(call())
-        end = time.process_time(), time.perf_counter()
-        times.append(np.subtract(end, start))
+        times.append(clock.timed(lambda: np.asarray(call()))[1])
     return tuple(map(float, np.median(times, axis=0)))
 
 

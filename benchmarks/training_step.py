@@ -22,8 +22,8 @@ import pathlib
 import statistics
 import subprocess
 import sys
-import time
 
+import clock
 import keras
 import numpy as np
 import tensorflow as tf
@@ -164,15 +164,8 @@ def measure(net, rounds):
     for number in range(rounds):
         order = [*calls] if number % 2 == 0 else [*reversed(calls)]
         for name in order:
-            start = time.process_time(), time.perf_counter()
-            calls[name]()
-            end = time.process_time(), time.perf_counter()
-            seen[name].append(
-                [
-                    1000 * (after - before) / BATCH
-                    for before, after in zip(start, end, strict=True)
-                ]
-            )
+            _, spent = clock.timed(calls[name])
+            seen[name].append(1000 * spent / BATCH)
     return seen
 
 
