@@ -30,7 +30,8 @@ import tensorflow as tf
 import torch
 import torch_nets
 
-from rrelu_tf import layers, models
+from rrelu_tf import models
+from rrelu_tf.strip.cloning import PLAIN, clone
 from rrelu_tf.training import optimizers
 
 BATCH = 128
@@ -89,13 +90,10 @@ def step(net, partner):
 
 
 def stock(layer):
-    """A layer's unbuilt copy, a norm as Keras's own."""
-    config = layer.get_config()
-    if not isinstance(layer, layers.BatchNormalization):
-        return type(layer).from_config(config)
-    for own in ("synchronized", "fused"):
-        config.pop(own, None)
-    return keras.layers.BatchNormalization.from_config(config)
+    """A layer's unbuilt copy, norms and convolutions as Keras's own."""
+    kind = PLAIN.get(type(layer))
+    norm = kind is keras.layers.BatchNormalization
+    return clone(layer, kind, **({"synchronized": False} if norm else {}))
 
 
 def torch_step(net, activation, channels_last):

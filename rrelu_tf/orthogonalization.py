@@ -6,7 +6,7 @@ import keras
 
 from rrelu_tf import filters, seed_protocol
 from rrelu_tf.errors import UserError
-from rrelu_tf.layers import AUGMENTED
+from rrelu_tf.layers import AUGMENTED, Conv2D
 from rrelu_tf.layers.augmented import Augmented
 from rrelu_tf.regularizers import OrthoReg, not_negative
 from rrelu_tf.strip import keras_2
@@ -14,7 +14,7 @@ from rrelu_tf.strip.cloning import clone
 from rrelu_tf.strip.copying import copy
 from rrelu_tf.strip.graph import layers_of
 
-_STOCK = {augmented: stock for stock, augmented in AUGMENTED.items()}
+_STOCK = {a: stock for stock, a in AUGMENTED.items() if stock is not Conv2D}
 
 
 def orthogonalize(
@@ -143,6 +143,4 @@ def _made(layer, augmented, options):
     """An unbuilt copy, augmented or not."""
     kind = AUGMENTED if augmented else _STOCK
     target = kind.get(type(layer))
-    if target is None:
-        return clone(layer, **options)
-    return target.from_config({**layer.get_config(), **options})
+    return clone(layer, target, **options)

@@ -16,7 +16,7 @@ from rrelu_tf.layers import (
 from rrelu_tf.layers.channel_gather import as_product
 from rrelu_tf.orthogonalization import is_orthogonalized, orthogonalize
 from rrelu_tf.strip import cpu_cost, elements
-from rrelu_tf.strip.cloning import clone, copy_weights, depthwise
+from rrelu_tf.strip.cloning import PLAIN, clone, copy_weights, depthwise
 from rrelu_tf.strip.graph import Node, has_graph, trace, walk
 from rrelu_tf.strip.liveness import analyse
 from rrelu_tf.strip.rebuild import rebuild
@@ -225,13 +225,11 @@ def _copied(graph, node, plan):
     layer = node.layer
     if isinstance(layer, keras.Model) and has_graph(layer):
         return _frozen_as(layer, _stock(trace(layer))), None
+    kind = PLAIN.get(type(layer))
     if isinstance(layer, BatchNormalization):
-        config = layer.get_config()
-        for own in ("synchronized", "fused"):
-            config.pop(own, None)
-        return layers.BatchNormalization.from_config(config), None
+        return clone(layer, kind, synchronized=False), None
     if not {id(node)} & {*plan.rows, *plan.columns}:
-        return clone(layer), None
+        return clone(layer, kind), None
     rule = rule_of(Call(graph, node, None))
     kernel = rule.kernel(layer).astype("float64")
     _, groups, fan_in, fan_out = kernel.shape
@@ -244,7 +242,7 @@ def _copied(graph, node, plan):
     bias = factor * rule.bias(layer) + offset
     use_bias = layer.use_bias or bool(np.any(bias))
     weights = {"kernel": kernel, **({"bias": bias} if use_bias else {})}
-    return clone(layer, use_bias=use_bias, **options), weights
+    return clone(layer, kind, use_bias=use_bias, **options), weights
 
 
 def _is_rotated(layer):

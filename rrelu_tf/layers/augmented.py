@@ -2,6 +2,7 @@
 
 import keras
 
+from rrelu_tf.layers.conv2d import Conv2D
 from rrelu_tf.regularizers import OrthoReg
 
 
@@ -37,7 +38,7 @@ class AugmentedConv1D(Augmented, keras.layers.Conv1D):
 
 
 @_register
-class AugmentedConv2D(Augmented, keras.layers.Conv2D):
+class AugmentedConv2D(Augmented, Conv2D):
     """`Conv2D` whose OrthoReg sees the bias."""
 
 
@@ -65,10 +66,11 @@ class AugmentedDense(Augmented, keras.layers.Dense):
     """`Dense` whose OrthoReg sees the bias."""
 
 
-# Keras layer -> the one that is augmented.
+# Layer -> the one that is augmented.
 AUGMENTED = {
     keras.layers.Conv1D: AugmentedConv1D,
     keras.layers.Conv2D: AugmentedConv2D,
+    Conv2D: AugmentedConv2D,
     keras.layers.Conv3D: AugmentedConv3D,
     keras.layers.DepthwiseConv1D: AugmentedDepthwiseConv1D,
     keras.layers.DepthwiseConv2D: AugmentedDepthwiseConv2D,

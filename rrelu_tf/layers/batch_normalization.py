@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from rrelu_tf.layers.slope_gradients import Normalization
+from rrelu_tf.layers.notes import Normalized
 
 
 @keras.saving.register_keras_serializable(package="rrelu_tf")
@@ -81,9 +81,9 @@ class BatchNormalization(keras.layers.BatchNormalization):
             is_training=training,
         )
         if training:
-            Normalization(
+            Normalized(
                 inputs, gamma, beta, tuple(reserves), self.epsilon
-            ).mark(outputs)
+            ).attach(outputs)
             for moving, batch in (
                 (self.moving_mean, mean),
                 (self.moving_variance, variance),

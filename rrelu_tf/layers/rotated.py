@@ -9,6 +9,7 @@ from keras import ops
 from rrelu_tf.errors import UserError
 from rrelu_tf.initializers import Rotation
 from rrelu_tf.layers import slope_gradients
+from rrelu_tf.layers.notes import Normalized, Scaled
 
 
 class Rotated(keras.layers.Layer, abc.ABC):
@@ -85,7 +86,9 @@ class Rotated(keras.layers.Layer, abc.ABC):
         if training and self.fused and slope_gradients.can_scale(features):
             # Keras's own conversion may give the variable itself.
             slope = tf.convert_to_tensor(self.slope)
-            return self._scaled(features, slope, inputs)
+            outputs = self._scaled(features, slope, inputs)
+            Scaled(features, slope).attach(outputs)
+            return outputs
         return self.slope * features
 
     def _scaled(self, features, slope, inputs):
@@ -121,7 +124,7 @@ class RReLU(Rotated):
         return ops.relu(x)
 
     def _scaled(self, features, slope, inputs):
-        source = slope_gradients.Normalization.of(inputs)
+        source = Normalized.of(inputs)
         if source is None or source.x.dtype != features.dtype:
             return super()._scaled(features, slope, inputs)
         return slope_gradients.scale_normalized(features, slope, source)

@@ -6,40 +6,7 @@ passes over memory; `FusedBatchNormGradV3` does both in one kernel. And behind a
 batch normalisation its own gradient, which is due anyway, brings the slope's.
 """
 
-import dataclasses
-from typing import Any
-
 import tensorflow as tf
-
-_MARK = "_rrelu_tf_normalization"
-
-
-@dataclasses.dataclass(frozen=True)
-class Normalization:
-    """How a tensor was normalised: `gamma * x_hat + beta`, a batch at a time.
-
-    Attributes:
-        x: what was normalised, `(batch, height, width, channels)`.
-        gamma: `(channels,)`, float32.
-        beta: `(channels,)`, float32.
-        reserves: what `FusedBatchNormV3` keeps for its gradient, three tensors.
-        epsilon: float.
-    """
-
-    x: Any
-    gamma: Any
-    beta: Any
-    reserves: tuple
-    epsilon: float
-
-    def mark(self, outputs):
-        """Has `outputs` tell whoever reads them how they were made."""
-        setattr(outputs, _MARK, self)
-
-    @staticmethod
-    def of(outputs):
-        """The `Normalization` that made a tensor; None if none did."""
-        return getattr(outputs, _MARK, None)
 
 
 def can_scale(features):
@@ -93,7 +60,7 @@ def scale_normalized(features, slope, source):
     Args:
         features: `(batch, height, width, channels)`.
         slope: `(channels,)`.
-        source: the `Normalization`.
+        source: the `Normalized` of what the features were made of.
     """
 
     @tf.custom_gradient

@@ -69,12 +69,13 @@ class Blocks:
     def convolve(self, x, filters, kernel_size, strides, name, use_bias=False):
         """A conv, padded alike on all sides; a bias begins as PyTorch's."""
         x, padding = _pad(x, kernel_size, strides, name)
-        return keras.layers.Conv2D(
+        return layers.Conv2D(
             filters,
             kernel_size,
             strides=strides,
             padding=padding,
             use_bias=use_bias,
+            fused=self.fused,
             kernel_initializer=_fresh(self.initializer),
             bias_initializer=torch_uniform(kernel_size**2 * x.shape[-1]),
             name=name,
@@ -115,7 +116,7 @@ def _pad(x, kernel_size, strides, name):
     """
     if strides == 1 or kernel_size == 1:
         return x, "same"
-    pad = keras.layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_pad")
+    pad = layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_pad")
     return pad(x), "valid"
 
 

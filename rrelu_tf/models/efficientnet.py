@@ -50,12 +50,13 @@ class _Blocks(Blocks):
 
     def convolve(self, x, filters, kernel_size, strides, name):
         """A conv without bias, of padding "same"."""
-        return keras.layers.Conv2D(
+        return layers.Conv2D(
             filters,
             kernel_size,
             strides=strides,
             padding="same",
             use_bias=False,
+            fused=self.fused,
             kernel_initializer=self.initializer,
             name=name,
         )(x)

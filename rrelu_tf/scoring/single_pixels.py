@@ -8,7 +8,12 @@ With the other pixels left out it is an ordinary one, and the same function.
 
 import keras
 
-_CONVS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
+from rrelu_tf.layers import Conv2D
+
+_CONVS = (
+    *(keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D),
+    Conv2D,
+)
 
 
 def skips(layer):

@@ -5,17 +5,35 @@ import inspect
 import keras
 
 from rrelu_tf.errors import UserError
+from rrelu_tf.layers import BatchNormalization, Conv2D, ZeroPadding2D
+
+# This package's layers -> Keras's that compute the same.
+PLAIN = {
+    BatchNormalization: keras.layers.BatchNormalization,
+    Conv2D: keras.layers.Conv2D,
+    ZeroPadding2D: keras.layers.ZeroPadding2D,
+}
 
 
-def clone(layer, **overrides):
-    """An unbuilt copy of a layer with other constructor arguments."""
+def clone(layer, kind=None, **overrides):
+    """An unbuilt copy of a layer.
+
+    Args:
+        layer: a Keras layer or operation.
+        kind: the copy's class, if not the layer's: one of its arguments, but
+            perhaps for `fused`.
+        **overrides: constructor arguments that differ.
+    """
     if isinstance(layer, keras.layers.Lambda):  # no code to load: it is here
         names = ("function", "arguments", "mask", "name", "dtype")
         options = {name: getattr(layer, name) for name in names}
         options["output_shape"] = layer._output_shape
         return keras.layers.Lambda(**{**options, **overrides})
     try:
-        made = type(layer).from_config({**layer.get_config(), **overrides})
+        config = layer.get_config()
+        if kind in PLAIN.values():
+            config.pop("fused", None)
+        made = (kind or type(layer)).from_config({**config, **overrides})
         # A configuration may forget the name, of a subclassed model's say.
         made.name = overrides.get("name", layer.name)
         _keep_function(layer, made, overrides)
@@ -38,6 +56,7 @@ def _keep_function(layer, made, overrides):
 _DEPTHWISE = {
     keras.layers.Conv1D: keras.layers.DepthwiseConv1D,
     keras.layers.Conv2D: keras.layers.DepthwiseConv2D,
+    Conv2D: keras.layers.DepthwiseConv2D,
 }
 _SHARED = (
     *("name", "dtype", "trainable", "kernel_size", "strides", "padding"),

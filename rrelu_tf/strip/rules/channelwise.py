@@ -4,7 +4,13 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from rrelu_tf.layers import RGELU, BatchNormalization, RReLU, RSiLU
+from rrelu_tf.layers import (
+    RGELU,
+    BatchNormalization,
+    RReLU,
+    RSiLU,
+    ZeroPadding2D,
+)
 from rrelu_tf.strip import elements
 from rrelu_tf.strip.cloning import clone
 from rrelu_tf.strip.graph import operation_class
@@ -89,7 +95,7 @@ class Averaged(ChannelWise):
 
 @rule(
     layers.ZeroPadding1D,
-    layers.ZeroPadding2D,
+    *(layers.ZeroPadding2D, ZeroPadding2D),
     layers.ZeroPadding3D,
 )
 class Framed(ChannelWise):

@@ -184,7 +184,7 @@ class Linear(Channels, abc.ABC):
 
 @rule(
     *(keras.layers.Conv1D, layers.AugmentedConv1D),
-    *(keras.layers.Conv2D, layers.AugmentedConv2D),
+    *(keras.layers.Conv2D, layers.Conv2D, layers.AugmentedConv2D),
     *(keras.layers.Conv3D, layers.AugmentedConv3D),
 )
 class Convolution(Linear):

@@ -1,0 +1,24 @@
+"""Padding that hands notes on."""
+
+import keras
+
+from rrelu_tf.layers.notes import Scaled
+
+
+@keras.saving.register_keras_serializable(package="rrelu_tf")
+class ZeroPadding2D(keras.layers.ZeroPadding2D):
+    """Keras's `ZeroPadding2D` between a rotated activation and a `Conv2D`.
+
+    Padding `slope * features` is padding the features: a `Conv2D` that reads
+    the padded takes the slopes into its kernel, as it does without padding.
+    Arguments and shapes are those of the Keras layer.
+    """
+
+    def call(self, inputs):
+        """Pads `inputs`, of shape `(batch, height, width, channels)`."""
+        outputs = super().call(inputs)
+        note = Scaled.of(inputs)
+        if note is not None:
+            features = super().call(note.features)
+            Scaled(features, note.slope).attach(outputs)
+        return outputs
