@@ -6,15 +6,15 @@ import keras
 
 from rrelu_tf import filters, seed_protocol
 from rrelu_tf.errors import UserError
-from rrelu_tf.layers import AUGMENTED, Conv2D
+from rrelu_tf.layers import AUGMENTED
 from rrelu_tf.layers.augmented import Augmented
 from rrelu_tf.regularizers import OrthoReg, not_negative
 from rrelu_tf.strip import keras_2
-from rrelu_tf.strip.cloning import clone
+from rrelu_tf.strip.cloning import PLAIN, clone
 from rrelu_tf.strip.copying import copy
 from rrelu_tf.strip.graph import layers_of
 
-_STOCK = {a: stock for stock, a in AUGMENTED.items() if stock is not Conv2D}
+_STOCK = {a: stock for stock, a in AUGMENTED.items() if stock not in PLAIN}
 
 
 def orthogonalize(

@@ -15,15 +15,15 @@ class Call:
         layer: the Keras layer or operation.
         inputs: tuples, shapes of what it reads, with the batch axis.
         outputs: tuples, shapes of what it makes.
-        makers: the layers that made what it reads, None for what enters the
-            model, or a model that is nested in it.
+        readers: list of the calls that read what it makes, None for what
+            leaves the model, or a model that is nested in it.
     """
 
     key: str
     layer: Any
     inputs: tuple
     outputs: tuple
-    makers: tuple
+    readers: list = dataclasses.field(repr=False)
 
 
 def calls(model):
@@ -57,6 +57,7 @@ def _walk(traced, inputs, prefix):
     for node in traced.nodes:
         read = [tensors[number] for number in node.inputs]
         key = prefix + node.key
+        call = None
         if graph.has_graph(node.layer):
             inner = graph.trace(node.layer)
             more, made = _walk(inner, read, f"{key}/")
@@ -66,8 +67,14 @@ def _walk(traced, inputs, prefix):
             if resized:
                 made = node.call(node.layer.compute_output_spec, read)
             shapes = (tuple(t.shape for t in side) for side in (read, made))
-            by = tuple(makers.get(number) for number in node.inputs)
-            found.append(Call(key, node.layer, *shapes, by))
-            makers.update(dict.fromkeys(node.outputs, node.layer))
+            call = Call(key, node.layer, *shapes, readers=[])
+            found.append(call)
+            makers.update(dict.fromkeys(node.outputs, call))
+        for number in node.inputs:
+            if number in makers:
+                makers[number].readers.append(call)
         tensors.update(zip(node.outputs, made, strict=True))
+    for number in traced.outputs:
+        if number in makers:
+            makers[number].readers.append(None)
     return found, [tensors[number] for number in traced.outputs]

@@ -7,7 +7,8 @@ import keras
 
 from rrelu_tf.analysis import macs
 from rrelu_tf.analysis.calls import calls
-from rrelu_tf.layers import BatchNormalization, Rotated, RReLU
+from rrelu_tf.layers import Rotated, ZeroPadding2D
+from rrelu_tf.layers.convolutions import TakesSlopes
 
 # Passes over a tensor of the output's size, (reads, writes), forward and
 # backward, each operation by itself. A normalisation reads its input for the
@@ -18,9 +19,8 @@ _PASSES = {
     keras.layers.LayerNormalization: ((2, 1), (4, 1)),
     Rotated: ((2, 2), (5, 2)),
 }
-# Behind a norm its gradient brings the slopes' (`layers.slope_gradients`), and
-# the rectifier's is left.
-_BEHIND_NORM = ((2, 2), (2, 1))
+# Slopes that convolutions take into their kernels leave the rectifier.
+_TAKEN = ((1, 1), (2, 1))
 # Layers that a compiler merges with the one that made their input.
 _FUSED = (
     *(keras.layers.Activation, keras.layers.ReLU, Rotated),
@@ -156,8 +156,8 @@ def step_cost(model, batch_size, *, fused=False, element_bytes=4):
 
 def _passes(call, read, made):
     """Elements read and written, forward and backward."""
-    if _is_behind_norm(call):
-        return made * sum(map(sum, _BEHIND_NORM))
+    if isinstance(call.layer, Rotated) and call.layer.fused and _is_taken(call):
+        return made * sum(map(sum, _TAKEN))
     for kind, passes in _PASSES.items():
         if isinstance(call.layer, kind):
             return made * sum(map(sum, passes))
@@ -165,13 +165,17 @@ def _passes(call, read, made):
     return read + made + 2 * made + read
 
 
-def _is_behind_norm(call):
-    """Whether slopes have their gradient from the norm that is read."""
-    return (
-        isinstance(call.layer, RReLU)
-        and isinstance(call.makers[0], BatchNormalization)
-        and call.layer.fused
-        and call.makers[0].fused
+def _is_taken(call):
+    """Whether only convolutions that take slopes read this, or its padding."""
+    return all(
+        reader is not None
+        and (
+            _is_taken(reader)
+            if isinstance(reader.layer, ZeroPadding2D)
+            else isinstance(reader.layer, TakesSlopes)
+            and reader.layer.takes_slopes
+        )
+        for reader in call.readers
     )
 
 

@@ -2,7 +2,7 @@
 
 import keras
 
-from rrelu_tf.layers.conv2d import Conv2D
+from rrelu_tf.layers.convolutions import Conv2D, DepthwiseConv2D
 from rrelu_tf.regularizers import OrthoReg
 
 
@@ -55,7 +55,7 @@ class AugmentedDepthwiseConv1D(Augmented, keras.layers.DepthwiseConv1D):
 
 
 @_register
-class AugmentedDepthwiseConv2D(Augmented, keras.layers.DepthwiseConv2D):
+class AugmentedDepthwiseConv2D(Augmented, DepthwiseConv2D):
     """`DepthwiseConv2D` whose OrthoReg sees the bias."""
 
     _regularizer = "depthwise_regularizer"
@@ -74,5 +74,6 @@ AUGMENTED = {
     keras.layers.Conv3D: AugmentedConv3D,
     keras.layers.DepthwiseConv1D: AugmentedDepthwiseConv1D,
     keras.layers.DepthwiseConv2D: AugmentedDepthwiseConv2D,
+    DepthwiseConv2D: AugmentedDepthwiseConv2D,
     keras.layers.Dense: AugmentedDense,
 }

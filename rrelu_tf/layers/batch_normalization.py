@@ -4,8 +4,6 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from rrelu_tf.layers.notes import Normalized
-
 
 @keras.saving.register_keras_serializable(package="rrelu_tf")
 class BatchNormalization(keras.layers.BatchNormalization):
@@ -22,9 +20,6 @@ class BatchNormalization(keras.layers.BatchNormalization):
     statistics: weights that are not float32, ranks other than 4, another axis
     than the last, and `synchronized=True` while training. Masked and
     renormalised batches are Keras's in all, with the biased variance.
-
-    Outputs of the kernel carry a note of how they were made, by which an
-    `RReLU` that reads them takes part in this layer's gradient.
 
     Args:
         fused: bool, whether the kernel may run; False for the plain
@@ -69,7 +64,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
             if self.center
             else tf.zeros_like(ones)
         )
-        outputs, mean, variance, *reserves = tf.raw_ops.FusedBatchNormV3(
+        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=inputs,
             scale=gamma,
             offset=beta,
@@ -81,9 +76,6 @@ class BatchNormalization(keras.layers.BatchNormalization):
             is_training=training,
         )
         if training:
-            Normalized(
-                inputs, gamma, beta, tuple(reserves), self.epsilon
-            ).attach(outputs)
             for moving, batch in (
                 (self.moving_mean, mean),
                 (self.moving_variance, variance),

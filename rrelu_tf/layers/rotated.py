@@ -9,7 +9,7 @@ from keras import ops
 from rrelu_tf.errors import UserError
 from rrelu_tf.initializers import Rotation
 from rrelu_tf.layers import slope_gradients
-from rrelu_tf.layers.notes import Normalized, Scaled
+from rrelu_tf.layers.scaled import Scaled
 
 
 class Rotated(keras.layers.Layer, abc.ABC):
@@ -26,11 +26,10 @@ class Rotated(keras.layers.Layer, abc.ABC):
             `rrelu_tf.initializers.Rotation()`, the paper's.
         slope_regularizer: for instance `keras.regularizers.L1(1e-4)`.
         slope_constraint: a Keras constraint.
-        fused: bool, whether in training the gradients may come out of batch
-            normalisation's kernels (`slope_gradients`); equal up to rounding.
-            An `RReLU` behind a fused norm then hands its gradient to what the
-            norm reads: asked for by the norm's output, it is missing; take
-            that with False. Saved only if False.
+        fused: bool, whether in training one kernel may make both gradients
+            of the product, and convolutions that read it take the slopes
+            (`Conv2D`, `DepthwiseConv2D`); equal up to rounding. Saved only if
+            False.
         **kwargs: `name`, `dtype`, `trainable`, as for every Keras layer.
 
     Input shape:
@@ -83,16 +82,13 @@ class Rotated(keras.layers.Layer, abc.ABC):
     def call(self, inputs, training=None):
         """`slope * f(inputs)`, per channel of the last axis."""
         features = self.function(ops.cast(inputs, self.compute_dtype))
-        if training and self.fused and slope_gradients.can_scale(features):
-            # Keras's own conversion may give the variable itself.
-            slope = tf.convert_to_tensor(self.slope)
-            outputs = self._scaled(features, slope, inputs)
-            Scaled(features, slope).attach(outputs)
-            return outputs
-        return self.slope * features
-
-    def _scaled(self, features, slope, inputs):
-        return slope_gradients.scale(features, slope)
+        if not (training and self.fused):
+            return self.slope * features
+        # Keras's own conversion may give the variable itself.
+        slope = tf.convert_to_tensor(self.slope)
+        outputs = slope_gradients.scale(features, slope)
+        Scaled(features, slope).attach(outputs)
+        return outputs
 
     def compute_output_shape(self, input_shape):
         """The input's shape."""
@@ -122,12 +118,6 @@ class RReLU(Rotated):
     def function(x):
         """`max(x, 0)`."""
         return ops.relu(x)
-
-    def _scaled(self, features, slope, inputs):
-        source = Normalized.of(inputs)
-        if source is None or source.x.dtype != features.dtype:
-            return super()._scaled(features, slope, inputs)
-        return slope_gradients.scale_normalized(features, slope, source)
 
 
 @keras.saving.register_keras_serializable(package="rrelu_tf")

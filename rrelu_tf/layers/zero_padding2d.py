@@ -1,16 +1,16 @@
-"""Padding that hands notes on."""
+"""Padding between a rotated activation and a convolution."""
 
 import keras
 
-from rrelu_tf.layers.notes import Scaled
+from rrelu_tf.layers.scaled import Scaled
 
 
 @keras.saving.register_keras_serializable(package="rrelu_tf")
 class ZeroPadding2D(keras.layers.ZeroPadding2D):
-    """Keras's `ZeroPadding2D` between a rotated activation and a `Conv2D`.
+    """Keras's `ZeroPadding2D` which slopes pass.
 
     Padding `slope * features` is padding the features: a `Conv2D` that reads
-    the padded takes the slopes into its kernel, as it does without padding.
+    the padded takes the slopes into its kernel, as it does without.
     Arguments and shapes are those of the Keras layer.
     """
 

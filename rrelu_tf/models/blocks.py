@@ -88,8 +88,9 @@ class Blocks:
         where Keras's initializers take the one of all.
         """
         x, padding = _pad(x, kernel_size, strides, name)
-        return keras.layers.DepthwiseConv2D(
+        return layers.DepthwiseConv2D(
             kernel_size,
+            fused=self.fused,
             strides=strides,
             padding=padding,
             use_bias=False,

@@ -166,11 +166,12 @@ def _block(blocks, x, kernel_size, filters, expansion, strides, drop, name):
         x = blocks.convolve(x, expansion * narrow, 1, 1, f"{name}_expand_conv")
         x = blocks.normalize(x, f"{name}_expand_bn")
         x = blocks.activate(x, f"{name}_expand_activation")
-    x = keras.layers.DepthwiseConv2D(
+    x = layers.DepthwiseConv2D(
         kernel_size,
         strides=strides,
         padding="same",
         use_bias=False,
+        fused=blocks.fused,
         depthwise_initializer=blocks.initializer,
         name=f"{name}_depthwise",
     )(x)

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 from keras import layers, ops
 
-from rrelu_tf.layers import AUGMENTED, RGELU, Conv2D, RReLU, RSiLU
+from rrelu_tf.layers import AUGMENTED, RGELU, RReLU, RSiLU
 from rrelu_tf.strip.graph import operation_class
 
 # Layers whose own activation is the last thing they compute.
@@ -14,7 +14,7 @@ ACTIVATED = (
     *(layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose),
     *(layers.DepthwiseConv1D, layers.DepthwiseConv2D),
     *(layers.SeparableConv1D, layers.SeparableConv2D),
-    *(Conv2D, *AUGMENTED.values()),
+    *(*AUGMENTED, *AUGMENTED.values()),
 )
 # `ops.gelu` is not among them: by default it approximates.
 _BY_FUNCTION = (

@@ -5,12 +5,18 @@ import inspect
 import keras
 
 from rrelu_tf.errors import UserError
-from rrelu_tf.layers import BatchNormalization, Conv2D, ZeroPadding2D
+from rrelu_tf.layers import (
+    BatchNormalization,
+    Conv2D,
+    DepthwiseConv2D,
+    ZeroPadding2D,
+)
 
 # This package's layers -> Keras's that compute the same.
 PLAIN = {
     BatchNormalization: keras.layers.BatchNormalization,
     Conv2D: keras.layers.Conv2D,
+    DepthwiseConv2D: keras.layers.DepthwiseConv2D,
     ZeroPadding2D: keras.layers.ZeroPadding2D,
 }
 

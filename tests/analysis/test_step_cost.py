@@ -1,3 +1,5 @@
+import functools
+
 import keras
 import pytest
 
@@ -5,11 +7,11 @@ from rrelu_tf import layers
 from rrelu_tf.analysis.step_cost import Device, exchanged, step_cost
 
 
-def net(norm=keras.layers.BatchNormalization):
+def net():
     """A convolution, a norm, an activation and a sum, 4 x 4 of 3 to 8."""
     inputs = keras.Input((4, 4, 3))
     x = keras.layers.Conv2D(8, 3, padding="same", use_bias=False)(inputs)
-    y = layers.RReLU()(norm()(x))
+    y = layers.RReLU()(keras.layers.BatchNormalization()(x))
     return keras.Model(inputs, keras.layers.Add()([x, y]))
 
 
@@ -26,14 +28,22 @@ def test_operations_bytes_and_launches_are_those_counted_by_hand():
     assert cost.gradient_bytes == 4 * trained
 
 
-def test_slopes_behind_a_fused_norm_cost_no_pass_of_their_own():
-    made = 2 * 16 * 8
-    plain, behind = (
-        step_cost(net(norm), 2)
-        for norm in (keras.layers.BatchNormalization, layers.BatchNormalization)
-    )
-    assert plain.bytes - behind.bytes == 4 * made * (5 + 2 - 2 - 1)
-    assert plain.launches == behind.launches
+@pytest.mark.parametrize("padded", [True, False])
+def test_slopes_that_a_convolution_takes_leave_the_rectifier(padded):
+    def cost(kind, other=False):
+        inputs = keras.Input((4, 4, 3))
+        x = rotated = layers.RReLU()(layers.BatchNormalization()(inputs))
+        x = layers.ZeroPadding2D(1)(x) if padded else x
+        x = kind(3, 3, padding="valid" if padded else "same")(x)
+        outputs = [x, rotated] if other else x
+        return step_cost(keras.Model(inputs, outputs), 2).bytes
+
+    made = 2 * 16 * 3
+    stock, taken = cost(keras.layers.Conv2D), cost(layers.Conv2D)
+    assert stock - taken == 4 * made * (4 + 7 - 2 - 3)
+    assert cost(layers.Conv2D, other=True) == stock
+    plain = functools.partial(layers.Conv2D, fused=False)
+    assert cost(plain) == stock
 
 
 def test_fusing_leaves_the_operations_and_saves_passes_and_launches():

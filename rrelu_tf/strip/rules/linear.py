@@ -236,7 +236,8 @@ class Transposed(Linear):
 
 @rule(
     *(keras.layers.DepthwiseConv1D, layers.AugmentedDepthwiseConv1D),
-    *(keras.layers.DepthwiseConv2D, layers.AugmentedDepthwiseConv2D),
+    *(keras.layers.DepthwiseConv2D, layers.DepthwiseConv2D),
+    layers.AugmentedDepthwiseConv2D,
 )
 class Depthwise(Linear):
     """Depthwise convolutions of any multiplier: a group for each channel."""

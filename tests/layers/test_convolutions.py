@@ -1,5 +1,6 @@
-"""A `Conv2D`, alone and behind rotated activations, equals Keras's."""
+"""Convolutions, alone and behind rotated activations, equal Keras's."""
 
+import functools
 import itertools
 
 import keras
@@ -7,34 +8,43 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rrelu_tf.layers import RGELU, Conv2D, RReLU, RSiLU, ZeroPadding2D
-from rrelu_tf.layers.notes import Scaled
+from rrelu_tf.layers import (
+    RGELU,
+    Conv2D,
+    DepthwiseConv2D,
+    RReLU,
+    RSiLU,
+    ZeroPadding2D,
+)
+from rrelu_tf.layers.scaled import Scaled
 
 SHAPE = (2, 7, 6, 4)
 SLOPES = [1.3, -0.7, 0.0, 1e-3]
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12, "mixed_bfloat16": 0.04}
-OPTIONS = {
-    "same": {"padding": "same"},
-    "strides, bias, activation": {
-        "strides": (2, 1),
-        "use_bias": True,
-        "activation": "silu",
-    },
-    "dilated": {"dilation_rate": 2},
-    "grouped": {"groups": 2},
+_strided = {
+    "strides": 2,
+    "padding": "same",
+    "use_bias": True,
+    "activation": "silu",
+}
+_conv = functools.partial(Conv2D, 8, 3, use_bias=False)
+_depthwise = functools.partial(DepthwiseConv2D, 3, use_bias=False)
+CONVS = {
+    "Conv2D": _conv,
+    "Conv2D, strides": functools.partial(_conv, **_strided),
+    "Conv2D, dilated": functools.partial(_conv, dilation_rate=2),
+    "Conv2D, grouped": functools.partial(_conv, groups=2),
+    "DepthwiseConv2D": functools.partial(_depthwise, depth_multiplier=2),
+    "DepthwiseConv2D, strides": functools.partial(_depthwise, **_strided),
+    "DepthwiseConv2D, dilated": functools.partial(_depthwise, dilation_rate=2),
 }
 
 
-def chain(kind, dtype, fused=True, options=(), padded=False):
+def chain(kind, dtype, fused=True, make=CONVS["Conv2D"], padded=False):
     """A rotated activation (None: nothing), padding, a conv: layers, call."""
     rotated = [] if kind is None else [kind(fused=fused, dtype=dtype)]
     pads = [ZeroPadding2D(1, dtype=dtype)] if padded else []
-    conv = Conv2D(
-        *(8, 3),
-        **{"use_bias": False, **dict(options)},
-        fused=fused,
-        dtype=dtype,
-    )
+    conv = make(fused=fused, dtype=dtype)
     stack = [*rotated, *pads, conv]
     for layer in stack:
         layer.build(SHAPE)
@@ -77,12 +87,12 @@ def assert_near(some, others, tolerance):
 
 
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("make", CONVS)
 @pytest.mark.parametrize("kind", [None, RReLU, RGELU, RSiLU])
 @pytest.mark.parametrize("dtype", list(TOLERANCE))
-def test_a_step_equals_that_of_plain_layers(dtype, kind, options, training):
+def test_a_step_equals_that_of_plain_layers(dtype, kind, make, training):
     results = [
-        step(*chain(kind, dtype, fused, OPTIONS[options].items()), training)
+        step(*chain(kind, dtype, fused, CONVS[make]), training)
         for fused in (True, False)
     ]
     assert_near(*results, TOLERANCE[dtype])
@@ -147,9 +157,10 @@ def needed(tensors):
 
 
 @pytest.mark.parametrize("padded", [True, False])
-def test_the_product_is_made_only_where_another_layer_reads_it(padded):
+@pytest.mark.parametrize("make", ["Conv2D", "DepthwiseConv2D"])
+def test_the_product_is_made_only_where_another_layer_reads_it(make, padded):
     def products(reader):
-        stack, _ = chain(RReLU, "float32", padded=padded)
+        stack, _ = chain(RReLU, "float32", make=CONVS[make], padded=padded)
 
         @tf.function
         def made(x):
@@ -185,20 +196,20 @@ def test_only_rotated_activations_in_training_leave_a_note():
         assert (note is not None) == (training and fused)
 
 
-def test_configurations_have_fused_only_where_it_is_false():
-    assert "fused" not in Conv2D(4, 3).get_config()
-    config = Conv2D(4, 3, fused=False).get_config()
+@pytest.mark.parametrize("make", [_conv, _depthwise])
+def test_configurations_have_fused_only_where_it_is_false(make):
+    assert "fused" not in make().get_config()
+    config = make(fused=False).get_config()
     assert config["fused"] is False
-    assert Conv2D.from_config(config).fused is False
+    assert make.func.from_config(config).fused is False
 
 
 def test_a_saved_model_has_the_same_layers(tmp_path):
-    model = keras.Sequential(
-        [keras.Input(SHAPE[1:]), RReLU(), ZeroPadding2D(1), Conv2D(3, 3)]
-    )
+    stack = [RReLU(), ZeroPadding2D(1), Conv2D(3, 3), DepthwiseConv2D(2)]
+    model = keras.Sequential([keras.Input(SHAPE[1:]), *stack])
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     kinds = [type(layer) for layer in loaded.layers]
-    assert kinds == [RReLU, ZeroPadding2D, Conv2D]
+    assert kinds == [RReLU, ZeroPadding2D, Conv2D, DepthwiseConv2D]
     x = np.random.default_rng(0).normal(size=SHAPE)
     np.testing.assert_array_equal(model(x), loaded(x))

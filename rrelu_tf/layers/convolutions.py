@@ -1,0 +1,121 @@
+"""Convolutions that take slopes into their kernels, and keep less in memory."""
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from rrelu_tf.layers.scaled import Scaled
+
+
+class TakesSlopes:
+    """What a training step of `Conv2D` and `DepthwiseConv2D` does otherwise.
+
+    Of what a rotated activation made, `slope * features`, the features are
+    convolved, with `slope * kernel`: the same sums, at a slope of 0, too. In a
+    `tf.function` the product is then never made if only such layers read it,
+    and the slopes' gradient comes out of the kernel's.
+
+    Arguments, weights and shapes are those of the Keras layer, and so are
+    outputs and gradients, up to rounding.
+
+    Args:
+        fused: bool, False for Keras's operations everywhere. Saved only if
+            False.
+        **kwargs: those of the Keras layer.
+    """
+
+    def __init__(self, *args, fused=True, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fused = fused
+
+    @property
+    def takes_slopes(self):
+        """Whether a training step does."""
+        return self.fused and self.data_format == "channels_last"
+
+    def call(self, inputs, training=None):
+        """Convolves `inputs`, of shape `(batch, height, width, channels)`."""
+        if not (training and self.takes_slopes):
+            return super().call(inputs)
+        kernel = tf.convert_to_tensor(self.kernel)
+        note = Scaled.of(inputs)
+        if note is not None:
+            inputs, kernel = note.features, note.slope[:, None] * kernel
+        outputs = self._convolve(inputs, kernel)
+        if self.use_bias:
+            outputs = outputs + tf.convert_to_tensor(self.bias)
+        return self.activation(outputs)
+
+    def get_config(self):
+        """The constructor's arguments, ready for JSON."""
+        plain = {} if self.fused else {"fused": False}
+        return super().get_config() | plain
+
+
+@keras.saving.register_keras_serializable(package="rrelu_tf")
+class Conv2D(TakesSlopes, keras.layers.Conv2D):
+    """Keras's `Conv2D`, which in training takes slopes, and keeps less.
+
+    The gradient of the kernel comes before that of the input, so that both of
+    its factors can go. Where the order is free TensorFlow also takes the other
+    one, and keeps them while it walks on backward
+    (`benchmarks/training_step.py`).
+
+    Arguments are those of `TakesSlopes`. Grouped and dilated convolutions, and
+    channels that come first, are Keras's in all.
+    """
+
+    @property
+    def takes_slopes(self):
+        """Whether a training step does."""
+        plain = self.groups == 1 and set(self.dilation_rate) == {1}
+        return plain and super().takes_slopes
+
+    def _convolve(self, images, kernel):
+        sizes = tf.shape(images), tf.shape(kernel)
+        options = {
+            "strides": [1, *self.strides, 1],
+            "padding": self.padding.upper(),
+        }
+
+        @tf.custom_gradient
+        def convolved(images, kernel):
+
+            def gradient(upstream):
+                by_kernel = tf.raw_ops.Conv2DBackpropFilter(
+                    input=images,
+                    filter_sizes=sizes[1],
+                    out_backprop=upstream,
+                    **options,
+                )
+                with tf.control_dependencies([by_kernel]):
+                    by_images = tf.raw_ops.Conv2DBackpropInput(
+                        input_sizes=sizes[0],
+                        filter=kernel,
+                        out_backprop=upstream,
+                        **options,
+                    )
+                return by_images, by_kernel
+
+            return tf.nn.conv2d(images, kernel, **options), gradient
+
+        return convolved(images, kernel)
+
+
+@keras.saving.register_keras_serializable(package="rrelu_tf")
+class DepthwiseConv2D(TakesSlopes, keras.layers.DepthwiseConv2D):
+    """Keras's `DepthwiseConv2D`, which in training takes slopes.
+
+    Arguments are those of `TakesSlopes`. Where channels come first it is
+    Keras's in all.
+    """
+
+    def _convolve(self, images, kernel):
+        return ops.depthwise_conv(
+            images,
+            kernel,
+            strides=self.strides,
+            padding=self.padding,
+            dilation_rate=self.dilation_rate,
+            data_format=self.data_format,
+        )
