@@ -82,7 +82,7 @@ def measure(net, rounds):
         seen = [clock.timed(call)[1] for call in turn]
         pairs.append(seen if number % 2 else seen[::-1])
     own, stack = (
-        [1000 * statistics.median(clock) for clock in zip(*side, strict=True)]
+        [1000 * statistics.median(times) for times in zip(*side, strict=True)]
         for side in zip(*pairs, strict=True)
     )
     ratio = statistics.median(a[0] / b[0] for a, b in pairs)

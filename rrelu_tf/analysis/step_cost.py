@@ -167,7 +167,7 @@ def _passes(call, read, made):
 
 def _is_taken(call):
     """Whether only convolutions that take slopes read this, or its padding."""
-    return all(
+    return bool(call.readers) and all(
         reader is not None
         and (
             _is_taken(reader)

@@ -393,8 +393,8 @@ _define(
 _define(
     _BOOLEAN,
     "fused",
-    "Run batch normalisations and slopes by TensorFlow's fused kernels; "
-    "--nofused: by plain operations, equal up to rounding.",
+    "Run batch normalisations by TensorFlow's fused kernels, and slopes inside "
+    "of convolutions; --nofused: by plain operations, equal up to rounding.",
 )
 _define(
     _INTEGER,

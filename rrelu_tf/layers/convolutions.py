@@ -13,10 +13,13 @@ class TakesSlopes:
     Of what a rotated activation made, `slope * features`, the features are
     convolved, with `slope * kernel`: the same sums, at a slope of 0, too. In a
     `tf.function` the product is then never made if only such layers read it,
-    and the slopes' gradient comes out of the kernel's.
+    and the slopes' gradient comes out of the kernel's. A gradient asked for by
+    the product itself lacks what such layers add: take that with `fused=False`.
 
     Arguments, weights and shapes are those of the Keras layer, and so are
-    outputs and gradients, up to rounding.
+    outputs and gradients of inputs and weights, up to rounding. Frozen layers,
+    whose kernels need no gradient, and channels that come first are Keras's in
+    all; products of float16, whose range is small, are convolved as they are.
 
     Args:
         fused: bool, False for Keras's operations everywhere. Saved only if
@@ -31,7 +34,8 @@ class TakesSlopes:
     @property
     def takes_slopes(self):
         """Whether a training step does."""
-        return self.fused and self.data_format == "channels_last"
+        last = self.data_format == "channels_last"
+        return self.fused and self.trainable and last
 
     def call(self, inputs, training=None):
         """Convolves `inputs`, of shape `(batch, height, width, channels)`."""
@@ -39,12 +43,12 @@ class TakesSlopes:
             return super().call(inputs)
         kernel = tf.convert_to_tensor(self.kernel)
         note = Scaled.of(inputs)
-        if note is not None:
+        if note is not None and kernel.dtype != tf.float16:
             inputs, kernel = note.features, note.slope[:, None] * kernel
         outputs = self._convolve(inputs, kernel)
         if self.use_bias:
             outputs = outputs + tf.convert_to_tensor(self.bias)
-        return self.activation(outputs)
+        return outputs if self.activation is None else self.activation(outputs)
 
     def get_config(self):
         """The constructor's arguments, ready for JSON."""
@@ -61,18 +65,19 @@ class Conv2D(TakesSlopes, keras.layers.Conv2D):
     one, and keeps them while it walks on backward
     (`benchmarks/training_step.py`).
 
-    Arguments are those of `TakesSlopes`. Grouped and dilated convolutions, and
-    channels that come first, are Keras's in all.
+    Arguments are those of `TakesSlopes`. Grouped and dilated convolutions are
+    Keras's in all, and so are subclasses of another `convolution_op`.
     """
 
     @property
     def takes_slopes(self):
         """Whether a training step does."""
+        own = type(self).convolution_op is keras.layers.Conv2D.convolution_op
         plain = self.groups == 1 and set(self.dilation_rate) == {1}
-        return plain and super().takes_slopes
+        return own and plain and super().takes_slopes
 
     def _convolve(self, images, kernel):
-        sizes = tf.shape(images), tf.shape(kernel)
+        of_images, of_kernel = tf.shape(images), tf.shape(kernel)
         options = {
             "strides": [1, *self.strides, 1],
             "padding": self.padding.upper(),
@@ -84,13 +89,13 @@ class Conv2D(TakesSlopes, keras.layers.Conv2D):
             def gradient(upstream):
                 by_kernel = tf.raw_ops.Conv2DBackpropFilter(
                     input=images,
-                    filter_sizes=sizes[1],
+                    filter_sizes=of_kernel,
                     out_backprop=upstream,
                     **options,
                 )
                 with tf.control_dependencies([by_kernel]):
                     by_images = tf.raw_ops.Conv2DBackpropInput(
-                        input_sizes=sizes[0],
+                        input_sizes=of_images,
                         filter=kernel,
                         out_backprop=upstream,
                         **options,
@@ -106,8 +111,7 @@ class Conv2D(TakesSlopes, keras.layers.Conv2D):
 class DepthwiseConv2D(TakesSlopes, keras.layers.DepthwiseConv2D):
     """Keras's `DepthwiseConv2D`, which in training takes slopes.
 
-    Arguments are those of `TakesSlopes`. Where channels come first it is
-    Keras's in all.
+    Arguments are those of `TakesSlopes`.
     """
 
     def _convolve(self, images, kernel):

@@ -28,8 +28,9 @@ class Rotated(keras.layers.Layer, abc.ABC):
         slope_constraint: a Keras constraint.
         fused: bool, whether in training one kernel may make both gradients
             of the product, and convolutions that read it take the slopes
-            (`Conv2D`, `DepthwiseConv2D`); equal up to rounding. Saved only if
-            False.
+            (`Conv2D`, `DepthwiseConv2D`); equal up to rounding. A gradient by
+            this layer's output itself then lacks what these add, or is None:
+            take that with False. Saved only if False.
         **kwargs: `name`, `dtype`, `trainable`, as for every Keras layer.
 
     Input shape:

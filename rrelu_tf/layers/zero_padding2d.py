@@ -18,7 +18,7 @@ class ZeroPadding2D(keras.layers.ZeroPadding2D):
         """Pads `inputs`, of shape `(batch, height, width, channels)`."""
         outputs = super().call(inputs)
         note = Scaled.of(inputs)
-        if note is not None:
+        if note is not None and self.data_format == "channels_last":
             features = super().call(note.features)
             Scaled(features, note.slope).attach(outputs)
         return outputs

@@ -26,7 +26,7 @@ class Blocks:
         slope_initializer: of the rotated activations' slopes.
         slope_regularizer: of the rotated activations' slopes.
         sync_batch_norm: whether statistics are those of all replicas.
-        fused: whether norms and slopes may run by TensorFlow's fused kernels.
+        fused: whether norms, slopes and convolutions may run fused.
     """
 
     activation: str = "relu"

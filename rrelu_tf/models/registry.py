@@ -73,8 +73,9 @@ def create(
             the rotated ones.
         **options: `slope_regularizer`, `slope_initializer` (of the rotated
             activations), `sync_batch_norm` (statistics over all replicas),
-            `fused` (default True: norms and slopes run by TensorFlow's fused
-            kernels where there are such; False: by plain operations);
+            `fused` (default True: norms by TensorFlow's fused kernels where
+            there are such, slopes inside of convolutions; False: all by plain
+            operations);
             `patch_size` of the vision transformers and mixers, `depth` of
             the former; `dropout` and `stochastic_depth` of the EfficientNets;
             `bn_first` of the VGGs.

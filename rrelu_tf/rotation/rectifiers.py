@@ -9,12 +9,10 @@ from rrelu_tf.strip.graph import operation_class
 
 # Layers whose own activation is the last thing they compute.
 ACTIVATED = (
-    *(layers.Dense, layers.EinsumDense),
-    *(layers.Conv1D, layers.Conv2D, layers.Conv3D),
+    *(*AUGMENTED, *AUGMENTED.values()),  # dense layers and convolutions
+    layers.EinsumDense,
     *(layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose),
-    *(layers.DepthwiseConv1D, layers.DepthwiseConv2D),
     *(layers.SeparableConv1D, layers.SeparableConv2D),
-    *(*AUGMENTED, *AUGMENTED.values()),
 )
 # `ops.gelu` is not among them: by default it approximates.
 _BY_FUNCTION = (

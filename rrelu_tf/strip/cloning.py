@@ -26,8 +26,8 @@ def clone(layer, kind=None, **overrides):
 
     Args:
         layer: a Keras layer or operation.
-        kind: the copy's class, if not the layer's: one of its arguments, but
-            perhaps for `fused`.
+        kind: the copy's class, if not the layer's: one of the same arguments;
+            Keras's own know no `fused`.
         **overrides: constructor arguments that differ.
     """
     if isinstance(layer, keras.layers.Lambda):  # no code to load: it is here

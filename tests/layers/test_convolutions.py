@@ -196,6 +196,65 @@ def test_only_rotated_activations_in_training_leave_a_note():
         assert (note is not None) == (training and fused)
 
 
+def test_a_gradient_by_the_product_lacks_what_convolutions_add():
+    found = []
+    for fused in (True, False):
+        (rotated, conv), _ = chain(RReLU, "float32", fused)
+        x = tf.random.stateless_normal(SHAPE, (1, 2))
+        with tf.GradientTape() as tape:
+            product = rotated(x, training=True)
+            loss = tf.reduce_sum(conv(product, training=True))
+        found.append(tape.gradient(loss, product))
+    assert found[0] is None
+    assert found[1].shape == SHAPE
+
+
+@pytest.mark.parametrize("make", ["Conv2D", "DepthwiseConv2D"])
+def test_a_frozen_kernel_has_no_gradient_computed(make):
+    stack, call = chain(RReLU, "float32", make=CONVS[make])
+    stack[-1].trainable = False
+    graph = tf.function(lambda: step(stack, call))
+    made = graph.get_concrete_function().graph
+    kinds = {operation.type for operation in needed(made.outputs)}
+    assert not any("BackpropFilter" in kind for kind in kinds)
+    assert any("BackpropInput" in kind for kind in kinds)
+    plain, call = chain(RReLU, "float32", False, CONVS[make])
+    plain[-1].trainable = False
+    assert_near(graph(), step(plain, call), 1e-5)
+
+
+def test_padding_of_the_last_axis_is_a_product_of_its_own():
+    rotated = RReLU(slope_initializer="ones")
+    pad = ZeroPadding2D(1, data_format="channels_first")
+    conv = Conv2D(5, 1)
+    x = tf.random.stateless_normal(SHAPE, (1, 2))
+    outputs = [conv(pad(rotated(x, training=t)), training=t) for t in (1, 0)]
+    np.testing.assert_allclose(*outputs, rtol=1e-5, atol=1e-6)
+
+
+def test_small_slopes_of_float16_are_not_rounded_into_the_kernel():
+    stack, call = chain(RReLU, "mixed_float16")
+    stack[0].slope.assign([1e-6] * 4)
+    stack[1].kernel.assign(stack[1].kernel * 0.01)
+    made, exact = (
+        tf.cast(call(1e4 * tf.ones(SHAPE, "float16"), training), "float32")
+        for training in (True, False)
+    )
+    np.testing.assert_allclose(made, exact, rtol=1e-2, atol=1e-6)
+
+
+def test_a_subclass_of_another_operation_keeps_it_in_training():
+    class Halved(Conv2D):
+        def convolution_op(self, inputs, kernel):
+            return super().convolution_op(inputs, kernel) / 2
+
+    x = tf.ones(SHAPE)
+    layer = Halved(3, 3)
+    np.testing.assert_array_equal(
+        layer(x, training=True), layer(x, training=False)
+    )
+
+
 @pytest.mark.parametrize("make", [_conv, _depthwise])
 def test_configurations_have_fused_only_where_it_is_false(make):
     assert "fused" not in make().get_config()

@@ -6,9 +6,15 @@ import pytest
 import tensorflow as tf
 
 from rrelu_tf import models
-from rrelu_tf.layers import BatchNormalization, RReLU
+from rrelu_tf.layers import (
+    BatchNormalization,
+    Conv2D,
+    DepthwiseConv2D,
+    RReLU,
+)
 
 pytestmark = pytest.mark.gpu
+FILTERS = {Conv2D: {"filters": 8}, DepthwiseConv2D: {}}
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -47,6 +53,26 @@ def test_slopes_gradients_of_the_gpu_equal_those_of_the_cpu(behind_a_norm):
             results.append([outputs, *tape.gradient(loss, sources)])
     for cpu, gpu in zip(*results, strict=True):
         np.testing.assert_allclose(cpu, gpu, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", [Conv2D, DepthwiseConv2D])
+def test_convolutions_that_take_slopes_equal_those_of_the_cpu(kind):
+    x = np.random.default_rng(0).normal(1, 2, (8, 6, 6, 16)).astype("float32")
+    results = []
+    for device in ("/CPU:0", "/GPU:0"):
+        keras.utils.set_random_seed(0)
+        with tf.device(device):
+            rotated, conv = RReLU(), kind(kernel_size=3, **FILTERS[kind])
+            inputs = tf.constant(x)
+            with tf.GradientTape() as tape:
+                tape.watch(inputs)
+                outputs = rotated(inputs, training=True)
+                outputs = conv(outputs, training=True)
+                loss = tf.reduce_sum(outputs**2)
+            sources = [inputs, rotated.slope.value, conv.kernel.value]
+            results.append([outputs, *tape.gradient(loss, sources)])
+    for cpu, gpu in zip(*results, strict=True):
+        np.testing.assert_allclose(cpu, gpu, rtol=1e-3, atol=1e-2)
 
 
 def test_a_mixed_float16_step_under_jit_trains_on_the_gpu():

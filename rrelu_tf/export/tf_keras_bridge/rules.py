@@ -55,8 +55,8 @@ def twin(layer):
 def _stock(layer):
     """The tf_keras class of a stock layer's name; None if there is none.
 
-    This package's normalisation and augmented layers are, for inference, the
-    stock layers that they derive from.
+    This package's normalisation, convolutions, padding and augmented layers
+    are, for inference, the stock layers that they derive from.
     """
     for kind in type(layer).__mro__:
         room = kind.__module__.partition(".")[0]
