@@ -17,8 +17,8 @@ class TakesSlopes:
     the product itself lacks what such layers add: take that with `fused=False`.
 
     Arguments, weights and shapes are those of the Keras layer, and so are
-    outputs and gradients of inputs and weights, up to rounding. Frozen layers,
-    whose kernels need no gradient, and channels that come first are Keras's in
+    outputs and gradients of inputs and weights, up to rounding. Frozen kernels,
+    which need no gradient, and channels that come first are Keras's in
     all; products of float16, whose range is small, are convolved as they are.
 
     Args:
@@ -33,9 +33,9 @@ class TakesSlopes:
 
     @property
     def takes_slopes(self):
-        """Whether a training step does."""
-        last = self.data_format == "channels_last"
-        return self.fused and self.trainable and last
+        """Whether a training step does; for a built layer."""
+        trainable = getattr(self.kernel, "trainable", True)  # LoRA: a tensor
+        return self.fused and trainable and self.data_format == "channels_last"
 
     def call(self, inputs, training=None):
         """Convolves `inputs`, of shape `(batch, height, width, channels)`."""
@@ -71,7 +71,7 @@ class Conv2D(TakesSlopes, keras.layers.Conv2D):
 
     @property
     def takes_slopes(self):
-        """Whether a training step does."""
+        """Whether a training step does; for a built layer."""
         own = type(self).convolution_op is keras.layers.Conv2D.convolution_op
         plain = self.groups == 1 and set(self.dilation_rate) == {1}
         return own and plain and super().takes_slopes

@@ -209,10 +209,13 @@ def test_a_gradient_by_the_product_lacks_what_convolutions_add():
     assert found[1].shape == SHAPE
 
 
+@pytest.mark.parametrize("frozen", ["layer", "variable"])
 @pytest.mark.parametrize("make", ["Conv2D", "DepthwiseConv2D"])
-def test_a_frozen_kernel_has_no_gradient_computed(make):
+def test_a_frozen_kernel_has_no_gradient_computed(make, frozen):
     stack, call = chain(RReLU, "float32", make=CONVS[make])
-    stack[-1].trainable = False
+    if frozen == "layer":
+        stack[-1].trainable = False
+    stack[-1].kernel.trainable = False
     graph = tf.function(lambda: step(stack, call))
     made = graph.get_concrete_function().graph
     kinds = {operation.type for operation in needed(made.outputs)}
