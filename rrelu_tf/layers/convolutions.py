@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from rrelu_tf.layers.scaled import Scaled
+from rrelu_tf.layers.notes import Padded, Scaled
 
 
 class TakesSlopes:
@@ -13,8 +13,10 @@ class TakesSlopes:
     Of what a rotated activation made, `slope * features`, the features are
     convolved, with `slope * kernel`: the same sums, at a slope of 0, too. In a
     `tf.function` the product is then never made if only such layers read it,
-    and the slopes' gradient comes out of the kernel's. A gradient asked for by
-    the product itself lacks what such layers add: take that with `fused=False`.
+    and the slopes' gradient comes out of the kernel's. What a `ZeroPadding2D`
+    made is likewise taken from what it read. A gradient asked for by the
+    product, or the padded, lacks what such layers add: take that with
+    `fused=False`.
 
     Arguments, weights and shapes are those of the Keras layer, and so are
     outputs and gradients of inputs and weights, up to rounding. Frozen kernels,
@@ -42,10 +44,13 @@ class TakesSlopes:
         if not (training and self.takes_slopes):
             return super().call(inputs)
         kernel = tf.convert_to_tensor(self.kernel)
-        note = Scaled.of(inputs)
-        if note is not None and kernel.dtype != tf.float16:
-            inputs, kernel = note.features, note.slope[:, None] * kernel
-        outputs = self._convolve(inputs, kernel)
+        paddings, padded = None, Padded.of(inputs)
+        if padded is not None:
+            inputs, paddings = padded.images, padded.paddings
+        scaled = Scaled.of(inputs)
+        if scaled is not None and kernel.dtype != tf.float16:
+            inputs, kernel = scaled.features, scaled.slope[:, None] * kernel
+        outputs = self._convolve(inputs, kernel, paddings)
         if self.use_bias:
             outputs = outputs + tf.convert_to_tensor(self.bias)
         return outputs if self.activation is None else self.activation(outputs)
@@ -76,33 +81,44 @@ class Conv2D(TakesSlopes, keras.layers.Conv2D):
         plain = self.groups == 1 and set(self.dilation_rate) == {1}
         return own and plain and super().takes_slopes
 
-    def _convolve(self, images, kernel):
-        of_images, of_kernel = tf.shape(images), tf.shape(kernel)
+    def _convolve(self, images, kernel, paddings):
         options = {
             "strides": [1, *self.strides, 1],
             "padding": self.padding.upper(),
         }
+        if paddings is not None and self.padding == "same":
+            images, paddings = tf.pad(images, paddings), None
 
         @tf.custom_gradient
         def convolved(images, kernel):
 
             def gradient(upstream):
+                read = images
+                if paddings is not None:
+                    # Once more, and only now: oneDNN's gradients do not pad.
+                    with tf.control_dependencies([upstream]):
+                        read = tf.pad(images, paddings)
+                of_read = tf.shape(read)
                 by_kernel = tf.raw_ops.Conv2DBackpropFilter(
-                    input=images,
-                    filter_sizes=of_kernel,
+                    input=read,
+                    filter_sizes=tf.shape(kernel),
                     out_backprop=upstream,
                     **options,
                 )
                 with tf.control_dependencies([by_kernel]):
-                    by_images = tf.raw_ops.Conv2DBackpropInput(
-                        input_sizes=of_images,
+                    by_read = tf.raw_ops.Conv2DBackpropInput(
+                        input_sizes=of_read,
                         filter=kernel,
                         out_backprop=upstream,
                         **options,
                     )
-                return by_images, by_kernel
+                if paddings is None:
+                    return by_read, by_kernel
+                first = [before for before, _ in paddings]
+                return tf.slice(by_read, first, tf.shape(images)), by_kernel
 
-            return tf.nn.conv2d(images, kernel, **options), gradient
+            own = {} if paddings is None else {"padding": paddings}
+            return tf.nn.conv2d(images, kernel, **options | own), gradient
 
         return convolved(images, kernel)
 
@@ -114,7 +130,9 @@ class DepthwiseConv2D(TakesSlopes, keras.layers.DepthwiseConv2D):
     Arguments are those of `TakesSlopes`.
     """
 
-    def _convolve(self, images, kernel):
+    def _convolve(self, images, kernel, paddings):
+        if paddings is not None:
+            images = tf.pad(images, paddings)
         return ops.depthwise_conv(
             images,
             kernel,

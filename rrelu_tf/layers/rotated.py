@@ -9,7 +9,7 @@ from keras import ops
 from rrelu_tf.errors import UserError
 from rrelu_tf.initializers import Rotation
 from rrelu_tf.layers import slope_gradients
-from rrelu_tf.layers.scaled import Scaled
+from rrelu_tf.layers.notes import Scaled
 
 
 class Rotated(keras.layers.Layer, abc.ABC):

@@ -1,24 +1,24 @@
-"""Padding between a rotated activation and a convolution."""
+"""Padding that a convolution may do itself."""
 
 import keras
 
-from rrelu_tf.layers.scaled import Scaled
+from rrelu_tf.layers.notes import Padded
 
 
 @keras.saving.register_keras_serializable(package="rrelu_tf")
 class ZeroPadding2D(keras.layers.ZeroPadding2D):
-    """Keras's `ZeroPadding2D` which slopes pass.
+    """Keras's `ZeroPadding2D`, in front of a convolution of this package.
 
-    Padding `slope * features` is padding the features: a `Conv2D` that reads
-    the padded takes the slopes into its kernel, as it does without.
-    Arguments and shapes are those of the Keras layer.
+    In training a `Conv2D` pads by itself what this layer reads, so that the
+    padded images are neither made nor kept, and takes the slopes of a rotated
+    activation there, as it does without padding. Arguments and shapes are
+    those of the Keras layer.
     """
 
     def call(self, inputs):
         """Pads `inputs`, of shape `(batch, height, width, channels)`."""
         outputs = super().call(inputs)
-        note = Scaled.of(inputs)
-        if note is not None and self.data_format == "channels_last":
-            features = super().call(note.features)
-            Scaled(features, note.slope).attach(outputs)
+        if self.data_format == "channels_last":
+            paddings = ((0, 0), *self.padding, (0, 0))
+            Padded(inputs, paddings).attach(outputs)
         return outputs

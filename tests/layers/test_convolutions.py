@@ -16,7 +16,7 @@ from rrelu_tf.layers import (
     RSiLU,
     ZeroPadding2D,
 )
-from rrelu_tf.layers.scaled import Scaled
+from rrelu_tf.layers.notes import Scaled
 
 SHAPE = (2, 7, 6, 4)
 SLOPES = [1.3, -0.7, 0.0, 1e-3]
@@ -43,7 +43,7 @@ CONVS = {
 def chain(kind, dtype, fused=True, make=CONVS["Conv2D"], padded=False):
     """A rotated activation (None: nothing), padding, a conv: layers, call."""
     rotated = [] if kind is None else [kind(fused=fused, dtype=dtype)]
-    pads = [ZeroPadding2D(1, dtype=dtype)] if padded else []
+    pads = [ZeroPadding2D(((1, 2), (0, 1)), dtype=dtype)] if padded else []
     conv = make(fused=fused, dtype=dtype)
     stack = [*rotated, *pads, conv]
     for layer in stack:
@@ -104,13 +104,23 @@ def test_other_rotated_activations_give_their_slopes_as_well(kind):
     assert_near(*results, 1e-5)
 
 
+@pytest.mark.parametrize("make", CONVS)
 @pytest.mark.parametrize("dtype", list(TOLERANCE))
-def test_padding_between_them_changes_nothing(dtype):
+def test_padding_between_them_changes_nothing(dtype, make):
     results = [
-        step(*chain(RReLU, dtype, fused, padded=True))
+        step(*chain(RReLU, dtype, fused, CONVS[make], padded=True))
         for fused in (True, False)
     ]
     assert_near(*results, TOLERANCE[dtype])
+
+
+def test_a_convolution_pads_by_itself_what_padding_read():
+    stack, call = chain(RReLU, "float32", padded=True)
+    forward = tf.function(lambda x: call(x, True))
+    graph = forward.get_concrete_function(tf.zeros(SHAPE)).graph
+    kinds = {operation.type for operation in needed(graph.outputs)}
+    assert "Conv2D" in kinds
+    assert not {"Pad", "PadV2"} & kinds
 
 
 @pytest.mark.parametrize("jit_compile", [True, False])
