@@ -127,14 +127,14 @@ def penalised(variable):
 
 
 def penalties(net, rounds):
-    """(layer, kernel's shape, CPU milliseconds of penalty and gradient)."""
+    """(layer, kernel's shape, (CPU, wall-clock) ms of penalty and gradient)."""
     _, model = step(net, STRENGTH)
     for kernel in filters.of(model):
         gradient = penalised(kernel.variable)
         gradient()
-        times = [clock.timed(gradient)[1][0] for _ in range(rounds)]
+        times = [clock.timed(gradient)[1] for _ in range(rounds)]
         shape = " x ".join(map(str, kernel.variable.shape))
-        yield kernel.key, shape, 1000 * statistics.median(times)
+        yield kernel.key, shape, 1000 * np.median(times, axis=0)
 
 
 def main():
@@ -149,8 +149,8 @@ def main():
     torch.set_num_threads(1)
     if options.layers:
         for net in options.nets:
-            for key, shape, cost in penalties(net, options.rounds):
-                print(f"{net} {key} ({shape}): {cost:.2f} ms")
+            for key, shape, (cpu, wall) in penalties(net, options.rounds):
+                print(f"{net} {key} ({shape}): {cpu:.2f} ms ({wall:.2f})")
         return
     path = pathlib.Path(__file__).parent / "results" / "orthoreg_step.csv"
     with open(path, "w", newline="") as file:

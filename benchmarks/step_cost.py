@@ -12,14 +12,19 @@ counting and what it leaves out.
 
 With `--device=cpu` a device is one core, its time is CPU time (user + system,
 the wall clock beside it), and its peak and bandwidth are measured first, by a
-product and a copy. Where the device is there, the step itself is run (`--steps`
-times, the median counts; jit_compile where it is fused) and stands beside the
-prediction; how it goes with more devices is then computed from that step. A
-GPU's figures are its data sheet's. Writes `benchmarks/results/step_cost.csv`,
-where a row takes the place of its like.
+product and a copy. An H100's are its data sheet's, any other GPU's are given:
+`--device=gpu --data_sheet=156e12,312e12,2.0e12,300e9` is an A100. Where there
+are as many GPUs as `--devices`, the step itself is run (`--steps` times, the
+median counts; jit_compile where it is fused; several by MirroredStrategy) and
+stands beside the prediction; how it goes with more devices is then computed
+from the step of one. `--nofused_layers` is of `models.create(fused=False)`.
+
+Writes `benchmarks/results/step_cost.csv`, where a row takes the place of its
+like; `measured_ms` is empty where a step was not run.
 """
 
 import itertools
+import sys
 
 import applications
 import clock
@@ -47,12 +52,22 @@ NETS = {
 }
 
 PATH = applications.RESULTS / "step_cost.csv"
-KEY = ("device", "devices", "net", "activation", "batch", "dtype", "fused")
+KEY = (
+    *("device", "devices", "net", "activation", "layers", "batch", "dtype"),
+    "fused",
+)
 
-DEVICE = flags.DEFINE_enum("device", "cpu", ["cpu", "h100"], "On what.")
+DEVICE = flags.DEFINE_enum("device", "cpu", ["cpu", "h100", "gpu"], "On what.")
+DATA_SHEET = flags.DEFINE_list(
+    "data_sheet",
+    [],
+    "Of --device=gpu: operations a second in float32 (TF32) and in bfloat16, "
+    "bytes a second of its memory, and of its link to the others.",
+)
 DEVICES = flags.DEFINE_integer("devices", 1, "How many.", lower_bound=1)
 CHOSEN = flags.DEFINE_list("nets", ["wrn_40_4", "resnet50"], "Architectures.")
 ACTIVATION = flags.DEFINE_string("activation", "rrelu", "Of the nets.")
+FUSED_LAYERS = flags.DEFINE_bool("fused_layers", True, "`models.create`'s.")
 BATCH = flags.DEFINE_integer(
     "batch", 0, "Examples a device; 0: what is usual for the net.", 0
 )
@@ -67,7 +82,8 @@ def main(argv):
     if on_cpu:
         tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.config.threading.set_inter_op_parallelism_threads(1)
-    devices = {"float32": measured_cpu()} if on_cpu else H100
+    devices = {"float32": measured_cpu()} if on_cpu else gpu()
+    check_gpu()
     rows = {key_of(row): row for row in applications.read(PATH)}
     for name in CHOSEN.value:
         shape, usual = NETS[name]
@@ -87,10 +103,11 @@ def main(argv):
                 create(name, shape), batch, fused=fused, element_bytes=size
             )
             measured = ("", "")
-            if is_there(on_cpu) and (JIT_COMPILE.value or not fused):
+            if is_there() and (JIT_COMPILE.value or not fused):
                 cpu, wall = timed(name, shape, batch, dtype, fused)
-                clock.append(cpu if on_cpu else wall)
-                measured = f"{1000 * clock[-1]:.1f}", f"{1000 * wall:.1f}"
+                seconds = cpu if on_cpu else wall
+                measured = f"{1000 * seconds:.1f}", f"{1000 * wall:.1f}"
+                clock += [seconds] if DEVICES.value == 1 else []
             found = cost.seconds(device, DEVICES.value)
             paper.append(cost.seconds(device)["step"])
             row = dict(zip(KEY, keys(name, batch, dtype, fused), strict=True))
@@ -112,16 +129,52 @@ def main(argv):
                 scaling(title, min(steps), cost.gradient_bytes, device.link)
 
 
-def is_there(on_cpu):
+def gpu():
+    """dict: dtype -> `Device`, of the data sheet."""
+    if DEVICE.value == "h100":
+        return H100
+    try:
+        single, half, memory, link = map(float, DATA_SHEET.value)
+    except ValueError:
+        received = ",".join(DATA_SHEET.value)
+        sys.exit(
+            "error: --device=gpu needs four numbers of its data sheet. "
+            f"Received: data_sheet={received}"
+        )
+    return {
+        "float32": Device(single, memory, 4e-6, link),
+        "bfloat16": Device(half, memory, 4e-6, link),
+    }
+
+
+def check_gpu():
+    """Steps of another GPU are no measure of what an H100 is to take."""
+    for one in gpus() if DEVICE.value == "h100" and is_there() else []:
+        details = tf.config.experimental.get_device_details(one)
+        name = details.get("device_name", one.name)
+        if "H100" not in name:
+            sys.exit(
+                "error: of another GPU say --device=gpu and its --data_sheet, "
+                f"or --steps=0 to run none. Received: GPU={name}"
+            )
+
+
+def gpus():
+    """What TensorFlow sees."""
+    return tf.config.list_physical_devices("GPU")
+
+
+def is_there():
     """Whether steps can be run, and are to be."""
-    found = on_cpu or bool(tf.config.list_physical_devices("GPU"))
-    return found and STEPS.value > 0 and DEVICES.value == 1
+    there = 1 if DEVICE.value == "cpu" else len(gpus())
+    return STEPS.value > 0 and DEVICES.value <= there
 
 
 def keys(name, batch, dtype, fused):
     """Of `KEY`, as text."""
     fixed = DEVICE.value, str(DEVICES.value), name, ACTIVATION.value
-    return *fixed, str(batch), dtype, "yes" if fused else "no"
+    layers = "fused" if FUSED_LAYERS.value else "plain"
+    return *fixed, layers, str(batch), dtype, "yes" if fused else "no"
 
 
 def key_of(row):
@@ -148,6 +201,7 @@ def create(name, shape):
         num_classes=1000 if shape[0] > 64 else 10,
         input_shape=shape,
         activation=ACTIVATION.value,
+        fused=FUSED_LAYERS.value,
     )
 
 
@@ -185,18 +239,29 @@ def measured_cpu():
 def timed(name, shape, batch, dtype, fused):
     """(CPU, wall-clock) seconds of a training step: medians of `--steps`."""
     policy = "mixed_bfloat16" if dtype == "bfloat16" else dtype
-    keras.config.set_dtype_policy(policy)
-    model = create(name, shape)
-    model.compile(
-        keras.optimizers.SGD(0.1, momentum=0.9),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        jit_compile=fused,
-    )
-    keras.config.set_dtype_policy("float32")
     draw = np.random.default_rng(0)
     images = tf.constant(draw.normal(size=(batch, *shape)), tf.float32)
     labels = tf.constant(np.arange(batch) % 10)
-    return _medians(lambda: model.train_on_batch(images, labels), STEPS.value)
+    data, strategy = (images, labels), tf.distribute.get_strategy()
+    if DEVICES.value > 1:
+        names = [f"GPU:{number}" for number in range(DEVICES.value)]
+        strategy = tf.distribute.MirroredStrategy(names)
+        data = [
+            strategy.experimental_distribute_values_from_function(
+                lambda _, value=value: value
+            )
+            for value in data
+        ]
+    keras.config.set_dtype_policy(policy)
+    with strategy.scope():
+        model = create(name, shape)
+        model.compile(
+            keras.optimizers.SGD(0.1, momentum=0.9),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            jit_compile=fused,
+        )
+    keras.config.set_dtype_policy("float32")
+    return _medians(lambda: model.train_on_batch(*data), STEPS.value)
 
 
 def _medians(call, repeats):

@@ -227,15 +227,15 @@ def peak_kib():
 def table(rows):
     """The rows as Markdown."""
     lines = [
-        "| net | figure | ours | partner | ratio | at most |",
-        "| --- | --- | ---: | ---: | ---: | ---: |",
+        "| net | figure | ours | partner | ratio | at most | by clock |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     for row in rows:
-        net, figure, ours, partner, unit, ratio, at_most, *_ = row
+        net, figure, ours, partner, unit, ratio, at_most, *walls = row
         at_most = f"{float(at_most):.2f}" if at_most else ""
         lines.append(
             f"| {net} | {figure} | {ours} {unit} | {partner} | {ratio} | "
-            f"{at_most} |"
+            f"{at_most} | {' / '.join(filter(None, walls))} |"
         )
     return "\n".join(lines)
 

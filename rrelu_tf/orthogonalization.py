@@ -15,6 +15,7 @@ from rrelu_tf.strip.copying import copy
 from rrelu_tf.strip.graph import layers_of
 
 _STOCK = {a: stock for stock, a in AUGMENTED.items() if stock not in PLAIN}
+_OURS = {a: ours for ours, a in AUGMENTED.items() if ours in PLAIN}
 
 
 def orthogonalize(
@@ -140,7 +141,12 @@ def _without(model):
 
 
 def _made(layer, augmented, options):
-    """An unbuilt copy, augmented or not."""
-    kind = AUGMENTED if augmented else _STOCK
-    target = kind.get(type(layer))
-    return clone(layer, target, **options)
+    """An unbuilt copy, augmented or not; Keras's convolutions stay as plain."""
+    kind = type(layer)
+    if augmented and kind in PLAIN.values():
+        options = {"fused": False, **options}
+    fused = getattr(layer, "fused", False)
+    stock = {**_STOCK, **_OURS} if fused else _STOCK
+    return clone(
+        layer, (AUGMENTED if augmented else stock).get(kind), **options
+    )

@@ -9,7 +9,12 @@ from keras import layers
 import rrelu_tf
 from rrelu_tf import filters, gram
 from rrelu_tf.errors import UserError
-from rrelu_tf.layers import AUGMENTED, AugmentedConv2D
+from rrelu_tf.layers import (
+    AUGMENTED,
+    AugmentedConv2D,
+    Conv2D,
+    DepthwiseConv2D,
+)
 from rrelu_tf.orthogonalization import is_orthogonalized
 from rrelu_tf.regularizers import OrthoReg
 
@@ -198,6 +203,22 @@ def test_it_remembers_what_strip_kept():
     small = rrelu_tf.strip(rrelu_tf.mask(net, {"one": np.arange(8) % 2 > 0}))
     again = rrelu_tf.orthogonalize(small)
     assert rrelu_tf.kept(again)["one"].tolist() == [1, 3, 5, 7]
+
+
+def test_without_penalties_every_layer_is_of_its_own_kind_again(net):
+    image = keras.Input((8, 8, 3))
+    ours = keras.Model(image, DepthwiseConv2D(3)(Conv2D(4, 3)(image)))
+    for model in (net, ours):
+        seen = rrelu_tf.orthogonalize(model, bias=True, dense=True)
+        assert sum(type(x) in AUGMENTED.values() for x in seen.layers) > 1
+        plain = rrelu_tf.orthogonalize(seen, 0)
+        assert [*map(type, plain.layers)] == [*map(type, model.layers)]
+
+
+def test_a_seen_bias_changes_nothing_else_in_training(net):
+    made = rrelu_tf.orthogonalize(net, bias=True)
+    fused = {x.name: getattr(x, "fused", None) for x in made.layers}
+    assert fused["twice"] is fused["depthwise"] is False
 
 
 def test_fold_is_of_stock_layers_without_penalties():

@@ -8,12 +8,10 @@ With the other pixels left out it is an ordinary one, and the same function.
 
 import keras
 
-from rrelu_tf.layers import Conv2D
+from rrelu_tf.layers import AUGMENTED, Conv2D
 
-_CONVS = (
-    *(keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D),
-    Conv2D,
-)
+_STOCK = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
+_CONVS = (*_STOCK, *map(AUGMENTED.get, _STOCK), Conv2D)
 
 
 def skips(layer):

@@ -13,7 +13,7 @@ and returns
 import keras
 import tensorflow as tf
 
-from rrelu_tf.layers import Conv2D
+from rrelu_tf.layers import AugmentedConv2D, Conv2D
 from rrelu_tf.scoring import filters, single_pixels
 from rrelu_tf.scoring.taylor import per_channel
 from rrelu_tf.scoring.workers import own_copy
@@ -169,7 +169,7 @@ def _dense(layer, inputs, deltas):
 def _is_plain(layer):
     """Whether TensorFlow has a layer's gradient as one operation on CPUs."""
     return (
-        type(layer) in (keras.layers.Conv2D, Conv2D)
+        type(layer) in (keras.layers.Conv2D, Conv2D, AugmentedConv2D)
         and layer.groups == 1
         and set(layer.dilation_rate) == {1}
         and layer.data_format == "channels_last"

@@ -44,6 +44,17 @@ def test_it_trains_and_prunes(run):
     assert Run.open(run / "pruned" / "round1").is_finished
 
 
+def test_nofused_is_of_plain_layers_to_the_end(tmp_path):
+    net = ("--arch=resnet8", "--activation=rrelu", "--arch_options=width=0.25")
+    assert call(tmp_path / "run", *net, *PRUNE, "--nofused") == 0
+    dense = Run.open(tmp_path / "run").last()
+    small = keras.saving.load_model(tmp_path / "run" / "pruned" / "model.keras")
+    assert small.count_params() < dense.count_params()
+    for model in (dense, small):
+        fused = [x.fused for x in model.layers if hasattr(x, "fused")]
+        assert len(fused) > 20 and not any(fused)
+
+
 def test_the_same_command_only_tells_again(run, capfd):
     before = (run / "pruned" / "report.json").read_bytes()
     assert call(run, *PRUNE) == 0

@@ -11,6 +11,7 @@ from rrelu_tf.layers import (
     Conv2D,
     DepthwiseConv2D,
     RReLU,
+    ZeroPadding2D,
 )
 
 pytestmark = pytest.mark.gpu
@@ -55,8 +56,9 @@ def test_slopes_gradients_of_the_gpu_equal_those_of_the_cpu(behind_a_norm):
         np.testing.assert_allclose(cpu, gpu, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.parametrize("padded", [True, False])
 @pytest.mark.parametrize("kind", [Conv2D, DepthwiseConv2D])
-def test_convolutions_that_take_slopes_equal_those_of_the_cpu(kind):
+def test_convolutions_that_take_slopes_equal_those_of_the_cpu(kind, padded):
     x = np.random.default_rng(0).normal(1, 2, (8, 6, 6, 16)).astype("float32")
     results = []
     for device in ("/CPU:0", "/GPU:0"):
@@ -67,6 +69,7 @@ def test_convolutions_that_take_slopes_equal_those_of_the_cpu(kind):
             with tf.GradientTape() as tape:
                 tape.watch(inputs)
                 outputs = rotated(inputs, training=True)
+                outputs = ZeroPadding2D(1)(outputs) if padded else outputs
                 outputs = conv(outputs, training=True)
                 loss = tf.reduce_sum(outputs**2)
             sources = [inputs, rotated.slope.value, conv.kernel.value]

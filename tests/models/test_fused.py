@@ -3,12 +3,14 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import rrelu_tf
 from rrelu_tf import models
 from rrelu_tf.data import Preprocessing
-from rrelu_tf.export import portable
+from rrelu_tf.export import portable, saved_model
 
+SIDE = 12
 NAMES = ("resnet8", "wrn_10_1", "mobilenet_v1", "preact_resnet11")
 
 
@@ -17,7 +19,7 @@ def create(fused, name="resnet8"):
     return models.create(
         name,
         num_classes=3,
-        input_shape=(8, 8, 3),
+        input_shape=(SIDE, SIDE, 3),
         activation="rrelu",
         fused=fused,
     )
@@ -25,15 +27,18 @@ def create(fused, name="resnet8"):
 
 def batch():
     generator = np.random.default_rng(0)
-    images = generator.normal(size=(16, 8, 8, 3)).astype("float32")
+    images = generator.normal(size=(16, SIDE, SIDE, 3)).astype("float32")
     return images, np.arange(16) % 3
 
 
 @pytest.mark.parametrize(
-    ("name", "dtype"),
-    [("resnet8", "float32"), ("resnet8", "float64"), ("wrn_10_1", "float32")],
+    ("name", "dtype", "near"),
+    [
+        ("resnet8", "float32", 1e-5),
+        *((name, "float64", 1e-10) for name in NAMES),
+    ],
 )
-def test_training_steps_are_equal(name, dtype):
+def test_training_steps_and_what_they_lead_to_are_equal(name, dtype, near):
     keras.config.set_dtype_policy(dtype)
     trained = []
     for fused in (True, False):
@@ -47,7 +52,11 @@ def test_training_steps_are_equal(name, dtype):
     fast, plain = trained
     assert [w.path for w in fast.weights] == [w.path for w in plain.weights]
     for a, b in zip(fast.get_weights(), plain.get_weights(), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose(a, b, rtol=100 * near, atol=near)
+    images, _ = batch()
+    np.testing.assert_allclose(
+        fast(images), plain(images), rtol=100 * near, atol=10 * near
+    )
 
 
 def test_one_is_saved_stripped_and_folded_as_the_other(tmp_path):
@@ -78,24 +87,31 @@ def test_one_is_saved_stripped_and_folded_as_the_other(tmp_path):
         )
 
 
-def test_one_is_exported_as_the_other(tmp_path):
-    pytest.importorskip("ai_edge_litert")
+@pytest.mark.parametrize("kind", ["saved_model", "litert"])
+def test_one_is_exported_as_the_other(tmp_path, kind):
+    if kind == "litert":
+        pytest.importorskip("ai_edge_litert")
     preprocessing = Preprocessing(
-        image_shape=(8, 8, 3), mean=[0.0] * 3, std=[1.0] * 3
+        image_shape=(SIDE, SIDE, 3), mean=[0.0] * 3, std=[1.0] * 3
     )
-    files = []
+    pixels = np.random.default_rng(1).uniform(0, 255, (4, SIDE, SIDE, 3))
+    pixels, logits = pixels.astype("float32"), []
     for fused in (True, False):
-        model = create(fused)
+        model, path = create(fused), tmp_path / str(fused)
         model(batch()[0], training=True)  # moves the statistics
-        (written,) = portable.write(
-            model,
-            tmp_path / str(fused),
-            ["litert"],
-            preprocessing=preprocessing,
-        )
-        files.append(portable.FORMATS["litert"].load(written.path))
-    pixels = np.random.default_rng(1).uniform(0, 255, (4, 8, 8, 3))
-    logits = [np.asarray(load(pixels.astype("float32"))) for load in files]
+        options = {"preprocessing": preprocessing}
+        if kind == "litert":
+            (written,) = portable.write(model, path, [kind], **options)
+            load = portable.FORMATS[kind].load(written.path)
+        else:
+            names = ["a", "b", "c"]
+            path = saved_model.write(model, path, class_names=names, **options)
+            served = tf.saved_model.load(path).signatures["normalized"]
+
+            def load(images, served=served):
+                return served(images=tf.constant(images))["logits"]
+
+        logits.append(np.asarray(load(pixels)))
     np.testing.assert_allclose(*logits, rtol=1e-4, atol=1e-3)
 
 

@@ -8,7 +8,8 @@ from keras import layers
 
 import rrelu_tf
 from rrelu_tf.errors import UserError
-from rrelu_tf.scoring import rdt, squares
+from rrelu_tf.layers import AugmentedConv2D
+from rrelu_tf.scoring import directions, rdt, squares
 
 
 @pytest.fixture
@@ -74,6 +75,37 @@ def test_each_variant_is_that_of_a_slow_loop(zoo, dtype, slow, images):
         mean(lambda key, x: sums(key, [w * g for w, g in x]) ** 2),
         dtype,
     )
+
+
+@pytest.mark.parametrize("per_weight", [True, False])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_classes_that_a_sure_net_leaves_out_do_not_matter(
+    dtype, per_weight, slow
+):
+    keras.config.set_dtype_policy(dtype)
+    image = keras.Input((6, 6, 4))
+    x = layers.Conv2D(4, 3, strides=2, name="conv")(image)
+    x = layers.Dense(5, activation="tanh", name="dense")(layers.Flatten()(x))
+    x = layers.Dense(12, name="logits")(x)
+    model = keras.Model(image, layers.Softmax()(layers.Rescaling(20.0)(x)))
+    images = np.random.default_rng(3).normal(size=(4, 6, 6, 4))
+    p = np.float64(model(images))
+    _, count = directions.of_examples(tf.math.log(model(images)))
+    assert p.max(axis=1).mean() > 0.9 and count < 8
+    keys, found = ["conv", "dense"], of(model, images, per_weight=per_weight)
+    reference, expected = slow(model, keys), dict.fromkeys(keys, 0.0)
+    for i, j in np.ndindex(p.shape):
+        gradients = reference.gradients(
+            lambda i=i, j=j: reference.logs(images)[i, j]
+        )
+        for key, terms in gradients.items():
+            products = [np.float64(w * g) for w, g in terms]
+            if per_weight:
+                value = sum(slow.by_filter(key, x**2) for x in products)
+            else:
+                value = sum(slow.by_filter(key, x) for x in products) ** 2
+            expected[key] += p[i, j] * value / len(images)
+    close({key: found[key] for key in keys}, expected, dtype)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -159,7 +191,7 @@ def test_directions_at_once_are_one_after_the_other(dtype, monkeypatch):
     x = layers.Conv2D(4, 3, strides=2, padding="same", name="strides")(image)
     x = layers.Conv2D(5, 3, dilation_rate=2, padding="same", name="holes")(x)
     x = layers.Conv2D(6, 1, strides=2, use_bias=False, name="pixels")(x)
-    x = layers.Conv2D(6, (3, 2), activation="tanh", name="valid")(x)
+    x = AugmentedConv2D(6, (3, 2), activation="tanh", name="valid")(x)
     x = layers.Dense(4, activation="tanh", name="dense")(layers.Flatten()(x))
     model = keras.Model(image, layers.Dense(40)(x))
     images = np.random.default_rng(0).normal(size=(11, 9, 9, 3)).astype(dtype)

@@ -6,6 +6,7 @@ import pytest
 from keras import layers
 
 import rrelu_tf
+from rrelu_tf.layers import AugmentedConv2D, Conv2D
 
 
 @pytest.mark.parametrize("axes", [1, 2, 3])
@@ -14,13 +15,19 @@ def test_as_if_the_other_pixels_were_not_there(axes, padding):
     check(axes, "channels_last", padding)
 
 
+@pytest.mark.parametrize("kind", [Conv2D, AugmentedConv2D])
+def test_layers_of_this_package(kind):
+    check(2, "channels_last", "same", kind)
+
+
 def test_channels_first():
     check(2, "channels_first", "same")
 
 
-def check(axes, data_format, padding, channels=8, images=16):
+def check(axes, data_format, padding, conv=None):
     """28 pixels and 8 channels: oneDNN's gradient wrote past its memory."""
-    conv = [layers.Conv1D, layers.Conv2D, layers.Conv3D][axes - 1]
+    channels, images = 8, 16
+    conv = conv or [layers.Conv1D, layers.Conv2D, layers.Conv3D][axes - 1]
     sizes, strides = (28, 27, 4)[:axes], (2, 3, 1)[:axes]
     steps = [slice(None, None, stride) for stride in strides]
     if data_format == "channels_first":

@@ -10,7 +10,13 @@ import pytest
 import tensorflow as tf
 
 from rrelu_tf.errors import UserError
-from rrelu_tf.layers import BatchNormalization, RReLU
+from rrelu_tf.layers import (
+    BatchNormalization,
+    Conv2D,
+    DepthwiseConv2D,
+    RReLU,
+    ZeroPadding2D,
+)
 from rrelu_tf.training import optimizers, schedules, strategy
 
 
@@ -85,9 +91,10 @@ def fused_and_plain():
             keras.utils.set_random_seed(1)
             x = inputs = keras.Input((6, 6, 2))
             for _ in range(2):
-                x = keras.layers.Conv2D(4, 3, use_bias=False)(x)
+                x = Conv2D(4, 3, use_bias=False, fused=fused)(x)
                 x = RReLU(fused=fused)(BatchNormalization(fused=fused)(x))
                 x = RReLU(fused=fused)(x)
+            x = DepthwiseConv2D(2, fused=fused)(ZeroPadding2D(1)(x))
             x = keras.layers.Dense(3)(keras.layers.Flatten()(x))
             model = keras.Model(inputs, x)
             model.compile(keras.optimizers.SGD(0.1), "mse")
