@@ -1,9 +1,10 @@
 """What a model's forward pass costs on a CPU, on paper.
 
 Time is in proportion to products, to elements that move through memory, and to
-elements that a `ChannelGather` picks one by one. The rates are those of one
-core (Zen 4, 4 GHz, float32, oneDNN); a choice between two strips of a model
-depends on their ratios alone, which other CPUs share roughly.
+elements that a `ChannelGather` picks one by one. Products of channels that fill
+no vector take as long as those of a full one. The rates are those of one core
+(Zen 4, 4 GHz, float32, oneDNN); a choice between two strips of a model depends
+on their ratios alone, which other CPUs share roughly.
 """
 
 import math
@@ -14,6 +15,7 @@ from rrelu_tf.strip.graph import has_graph, trace, walk
 _PRODUCT = 0.02  # nanoseconds a multiply-accumulate
 _MOVED = 0.25  # an element read or written
 _PICKED = 4.7  # an element picked by itself
+_VECTOR = 16  # channels that are computed at once: AVX-512, float32
 
 
 def nanoseconds(model):
@@ -40,11 +42,18 @@ def _of_call(graph, node):
     read = [graph.shape(tensor) for tensor in node.inputs]
     made = [graph.shape(tensor) for tensor in node.outputs]
     moved = _MOVED * sum(map(_size, read + made))
+    product = _PRODUCT * _filled(graph, node)
     if not isinstance(node.layer, ChannelGather):
-        return moved + _PRODUCT * _products(node.layer, graph, node)
+        return moved + product * _products(node.layer, graph, node)
     way = node.layer.way((None, *read[0]))
-    rate = {"slice": 0.0, "product": _PRODUCT * read[0][-1], "take": _PICKED}
+    rate = {"slice": 0.0, "product": product * read[0][-1], "take": _PICKED}
     return moved + rate[way] * _size(made[0])
+
+
+def _filled(graph, node):
+    """Channels in whole vectors for each channel that a layer makes."""
+    channels = graph.channels(node)
+    return _VECTOR * math.ceil(channels / _VECTOR) / channels
 
 
 def _products(layer, graph, node):

@@ -114,12 +114,12 @@ def test_what_can_not_be_coupled_is_selected_with_gathers():
 
 def test_products_are_those_of_the_profile():
     inputs = keras.Input((8, 8, 4))
-    x = layers.Conv2D(6, 3, strides=2, name="conv")(inputs)
-    x = layers.Conv2D(6, 3, groups=2, padding="same", name="grouped")(x)
+    x = layers.Conv2D(16, 3, strides=2, name="conv")(inputs)
+    x = layers.Conv2D(16, 3, groups=2, padding="same", name="grouped")(x)
     x = layers.DepthwiseConv2D(3, depth_multiplier=2, padding="same")(x)
-    x = layers.Conv2DTranspose(5, 3, strides=2)(x)
-    x = layers.EinsumDense("abcd,de->abce", (7, 7, 7))(x)
-    x = layers.Dense(3)(layers.Flatten()(x))
+    x = layers.Conv2DTranspose(48, 3, strides=2)(x)
+    x = layers.EinsumDense("abcd,de->abce", (7, 7, 16))(x)
+    x = layers.Dense(32)(layers.Flatten()(x))
     inner = keras.Model(inputs, x)
     outer = keras.Input((8, 8, 4))
     nested = keras.Model(outer, inner(outer))
@@ -133,13 +133,26 @@ def test_products_are_those_of_the_profile():
         assert cpu_cost.nanoseconds(model) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("kind", [layers.Conv2D, layers.Conv2DTranspose])
+def test_channels_that_fill_no_vector_cost_a_whole_one(kind):
+    def products(width):
+        inputs = keras.Input((8, 8, 4))
+        layer = kind(width, 3)
+        moved = 0.25 * (8 * 8 * 4 + np.prod(layer(inputs).shape[1:]))
+        model = keras.Model(inputs, layer(inputs))
+        return cpu_cost.nanoseconds(model) - moved
+
+    assert products(3) == pytest.approx(products(16))
+    assert products(17) == pytest.approx(2 * products(16))
+
+
 @pytest.mark.parametrize(
     ("width", "indices", "axis", "way"),
     [
         (600, [3, 4, 5], -1, "slice"),
         (600, [-1, 3, 4, -1], -1, "slice"),
         (600, [-1, -1], -1, "slice"),
-        (256, [3, 5], -1, "product"),
+        (256, [*range(3, 35, 2)], -1, "product"),
         (257, [3, 5], -1, "take"),
         (600, [3, -1, 4], -1, "take"),
         (256, [3, 5], 1, "take"),
