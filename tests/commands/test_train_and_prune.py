@@ -52,7 +52,7 @@ def test_nofused_is_of_plain_layers_to_the_end(tmp_path):
     assert small.count_params() < dense.count_params()
     for model in (dense, small):
         fused = [x.fused for x in model.layers if hasattr(x, "fused")]
-        assert len(fused) > 20 and not any(fused)
+        assert len(fused) == 20 and not any(fused)
 
 
 def test_the_same_command_only_tells_again(run, capfd):
