@@ -2,9 +2,10 @@
 
 Time is in proportion to products, to elements that move through memory, and to
 elements that a `ChannelGather` picks one by one. Products of channels that fill
-no vector take as long as those of a full one. The rates are those of one core
-(Zen 4, 4 GHz, float32, oneDNN); a choice between two strips of a model depends
-on their ratios alone, which other CPUs share roughly.
+no vector take as long as those of a full one, and a gather is one operation
+more to start, once for a batch of 8. The rates are those of one core (Zen 4,
+4 GHz, float32, oneDNN); a choice between two strips of a model depends on their
+ratios alone, which other CPUs share roughly.
 """
 
 import math
@@ -15,6 +16,7 @@ from rrelu_tf.strip.graph import has_graph, trace, walk
 _PRODUCT = 0.02  # nanoseconds a multiply-accumulate
 _MOVED = 0.25  # an element read or written
 _PICKED = 4.7  # an element picked by itself
+_STARTED = 10_000 / 8  # an operation, of each example of a batch
 _VECTOR = 16  # channels that are computed at once: AVX-512, float32
 
 
@@ -47,7 +49,7 @@ def _of_call(graph, node):
         return moved + product * _products(node.layer, graph, node)
     way = node.layer.way((None, *read[0]))
     rate = {"slice": 0.0, "product": product * read[0][-1], "take": _PICKED}
-    return moved + rate[way] * _size(made[0])
+    return moved + _STARTED + rate[way] * _size(made[0])
 
 
 def _filled(graph, node):
