@@ -20,7 +20,7 @@ stands beside the prediction; how it goes with more devices is then computed
 from the step of one. `--nofused_layers` is of `models.create(fused=False)`.
 
 Writes `benchmarks/results/step_cost.csv`, where a row takes the place of its
-like; `measured_ms` is empty where a step was not run.
+like; `measured_ms` is that of the last step that was run, if one was.
 """
 
 import itertools
@@ -56,6 +56,7 @@ KEY = (
     *("device", "devices", "net", "activation", "layers", "batch", "dtype"),
     "fused",
 )
+MEASURED = ("measured_ms", "measured_wall_ms")
 
 DEVICE = flags.DEFINE_enum("device", "cpu", ["cpu", "h100", "gpu"], "On what.")
 DATA_SHEET = flags.DEFINE_list(
@@ -113,7 +114,9 @@ def main(argv):
             row = dict(zip(KEY, keys(name, batch, dtype, fused), strict=True))
             row.update(columns(found, batch * DEVICES.value))
             row["gradient_mib"] = f"{cost.gradient_bytes / 2**20:.1f}"
-            row["measured_ms"], row["measured_wall_ms"] = measured
+            known = rows.get(key_of(row), {})
+            for column, value in zip(MEASURED, measured, strict=True):
+                row[column] = value or known.get(column, "")
             rows[key_of(row)] = row
             table.add_row(
                 *(dtype, row["fused"]),
@@ -134,13 +137,15 @@ def gpu():
     if DEVICE.value == "h100":
         return H100
     try:
-        single, half, memory, link = map(float, DATA_SHEET.value)
+        sheet = [float(number) for number in DATA_SHEET.value]
     except ValueError:
-        received = ",".join(DATA_SHEET.value)
+        sheet = []
+    if len(sheet) != 4 or min(sheet) <= 0:
         sys.exit(
-            "error: --device=gpu needs four numbers of its data sheet. "
-            f"Received: data_sheet={received}"
+            "error: --device=gpu needs four numbers above 0 of its data sheet. "
+            f"Received: data_sheet={','.join(DATA_SHEET.value)}"
         )
+    single, half, memory, link = sheet
     return {
         "float32": Device(single, memory, 4e-6, link),
         "bfloat16": Device(half, memory, 4e-6, link),
@@ -174,6 +179,8 @@ def keys(name, batch, dtype, fused):
     """Of `KEY`, as text."""
     fixed = DEVICE.value, str(DEVICES.value), name, ACTIVATION.value
     layers = "fused" if FUSED_LAYERS.value else "plain"
+    if DEVICE.value == "gpu":
+        fixed = " ".join(["gpu", *DATA_SHEET.value]), *fixed[1:]
     return *fixed, layers, str(batch), dtype, "yes" if fused else "no"
 
 

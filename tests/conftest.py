@@ -89,8 +89,8 @@ def seeded():
 def settled():
     """What a file of tests leaves behind is no more looked through.
 
-    TensorFlow keeps millions of objects, and each search for garbage goes
-    through all of them: a third of the time of the tests, without this.
+    TensorFlow keeps millions of objects, and each search for garbage went
+    through all of them: for up to half a minute, in the middle of a test.
     """
     yield
     gc.collect()

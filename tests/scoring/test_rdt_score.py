@@ -197,6 +197,7 @@ def test_directions_at_once_are_one_after_the_other(dtype, monkeypatch):
     model = keras.Model(image, layers.Dense(40)(x))
     images = np.random.default_rng(0).normal(size=(11, 9, 9, 3)).astype(dtype)
     found, few = of(model, images), of(model, images, batch_size=2)
+    assert squares._is_plain(model.get_layer("valid"))
     monkeypatch.setattr(squares, "_is_plain", lambda layer: False)
     monkeypatch.setattr(rdt, "_DIRECTIONS", 2)
     monkeypatch.setattr(rdt, "_EXAMPLES", 3)
