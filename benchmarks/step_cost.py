@@ -39,11 +39,9 @@ from rrelu_tf.analysis import text
 from rrelu_tf.analysis.step_cost import Device, exchanged, step_cost
 
 # NVIDIA's data sheet of the H100 SXM5: TF32 and bfloat16 on tensor cores,
-# without sparsity; HBM3; NVLink 4, each way. Launches: 4 us is a common figure.
-H100 = {
-    "float32": Device(494e12, 3.35e12, 4e-6, 450e9),
-    "bfloat16": Device(989e12, 3.35e12, 4e-6, 450e9),
-}
+# without sparsity; HBM3; NVLink 4, each way.
+H100 = 494e12, 989e12, 3.35e12, 450e9
+LAUNCH = 4e-6  # seconds, a common figure
 ETHERNET = {"100 Gbit/s": 12.5e9, "25 Gbit/s": 3.1e9, "1 Gbit/s": 0.125e9}
 NETS = {
     "wrn_40_4": ((32, 32, 3), 128),
@@ -134,10 +132,9 @@ def main(argv):
 
 def gpu():
     """dict: dtype -> `Device`, of the data sheet."""
-    if DEVICE.value == "h100":
-        return H100
+    given = H100 if DEVICE.value == "h100" else DATA_SHEET.value
     try:
-        sheet = [float(number) for number in DATA_SHEET.value]
+        sheet = [float(number) for number in given]
     except ValueError:
         sheet = []
     if len(sheet) != 4 or min(sheet) <= 0:
@@ -147,8 +144,8 @@ def gpu():
         )
     single, half, memory, link = sheet
     return {
-        "float32": Device(single, memory, 4e-6, link),
-        "bfloat16": Device(half, memory, 4e-6, link),
+        "float32": Device(single, memory, LAUNCH, link),
+        "bfloat16": Device(half, memory, LAUNCH, link),
     }
 
 

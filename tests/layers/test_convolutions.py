@@ -98,17 +98,24 @@ def test_a_step_equals_that_of_plain_layers(dtype, kind, make, training):
     assert_near(*results, TOLERANCE[dtype])
 
 
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("kind", [RGELU, RSiLU])
-def test_other_rotated_activations_give_their_slopes_as_well(kind):
-    results = [step(*chain(kind, "float32", fused)) for fused in (True, False)]
-    assert_near(*results, 1e-5)
+def test_other_rotated_activations_give_their_slopes_as_well(
+    kind, dtype, training
+):
+    results = [
+        step(*chain(kind, dtype, fused), training) for fused in (True, False)
+    ]
+    assert_near(*results, TOLERANCE[dtype])
 
 
+@pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("make", CONVS)
 @pytest.mark.parametrize("dtype", list(TOLERANCE))
-def test_padding_between_them_changes_nothing(dtype, make):
+def test_padding_between_them_changes_nothing(dtype, make, training):
     results = [
-        step(*chain(RReLU, dtype, fused, CONVS[make], padded=True))
+        step(*chain(RReLU, dtype, fused, CONVS[make], padded=True), training)
         for fused in (True, False)
     ]
     assert_near(*results, TOLERANCE[dtype])
